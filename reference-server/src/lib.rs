@@ -1,0 +1,3 @@
+//! Matchmaking and zone servers for a large online world.
+
+pub mod ids;
