@@ -47,9 +47,9 @@ pub fn encode<M: Message>(message: &M, out: &mut Vec<u8>) {
 ///
 /// let mut reader = FrameReader::default();
 /// reader.push(&bytes[..3]);
-/// assert!(reader.next::<ClientFrame>()?.is_none());
+/// assert!(reader.next_frame::<ClientFrame>()?.is_none());
 /// reader.push(&bytes[3..]);
-/// assert_eq!(reader.next::<ClientFrame>()?, Some(sent));
+/// assert_eq!(reader.next_frame::<ClientFrame>()?, Some(sent));
 /// # Ok::<(), shardline_protocol::frame::FrameError>(())
 /// ```
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ impl FrameReader {
     /// # Errors
     ///
     /// [`FrameError`], after which the stream is of no more use.
-    pub fn next<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
+    pub fn next_frame<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
         let Some(length) = self.buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let length = u32::from_le_bytes(*length) as usize;
         if length > FRAME_BYTES_MAX {
@@ -106,7 +106,7 @@ mod tests {
             let mut received = Vec::new();
             for piece in bytes.chunks(cut) {
                 reader.push(piece);
-                while let Some(frame) = reader.next::<ClientFrame>().unwrap() {
+                while let Some(frame) = reader.next_frame::<ClientFrame>().unwrap() {
                     received.push(frame);
                 }
             }
@@ -117,7 +117,7 @@ mod tests {
         fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..256)) {
             let mut reader = FrameReader::default();
             reader.push(&bytes);
-            while let Ok(Some(_)) = reader.next::<ClientFrame>() {}
+            while let Ok(Some(_)) = reader.next_frame::<ClientFrame>() {}
         }
     }
 
@@ -125,6 +125,6 @@ mod tests {
     fn an_announced_giant_is_refused_before_it_arrives() {
         let mut reader = FrameReader::default();
         reader.push(&(FRAME_BYTES_MAX as u32 + 1).to_le_bytes());
-        assert!(matches!(reader.next::<ClientFrame>(), Err(FrameError::TooLong { .. })));
+        assert!(matches!(reader.next_frame::<ClientFrame>(), Err(FrameError::TooLong { .. })));
     }
 }

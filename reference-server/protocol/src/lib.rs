@@ -25,7 +25,7 @@ pub use generated::control::v1 as control;
 pub use generated::zone::v1 as zone;
 
 /// The modules nest as the protobuf packages do, because the generated paths are relative.
-#[allow(missing_docs, clippy::all)]
+#[allow(missing_docs, unreachable_pub, clippy::all)]
 mod generated {
     pub mod control {
         pub mod v1 {
