@@ -1,6 +1,13 @@
 //! Secure reliable-over-UDP protocol for games.
 
+pub mod channel;
+pub mod config;
+pub mod connection;
+pub mod crypto;
+pub mod endpoint;
 pub mod entropy;
+pub mod recovery;
 pub mod snapshot;
 pub mod tick;
 pub mod time;
+pub mod wire;
