@@ -7,6 +7,8 @@ pub mod crypto;
 pub mod endpoint;
 pub mod entropy;
 pub mod recovery;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod snapshot;
 pub mod tick;
 pub mod time;
