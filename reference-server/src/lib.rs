@@ -1,3 +1,4 @@
 //! Matchmaking and zone servers for a large online world.
 
 pub mod ids;
+pub mod telemetry;
