@@ -10,6 +10,7 @@
 //! An input packet carries every input that the client does not know to be consumed, so that a
 //! lost packet costs nothing; inputs that are held repeat as a run and cost one byte.
 
+use netcode::channel::{ChannelConfig, ChannelTable, Delivery};
 use netcode::tick::Tick;
 use prost::encoding::{decode_varint, encode_varint};
 
@@ -21,6 +22,27 @@ pub const CHANNEL_CONTROL: u8 = 0;
 pub const CHANNEL_INPUT: u8 = 1;
 /// Unreliable with receipts: [`SnapshotHeader`] and a delta.
 pub const CHANNEL_SNAPSHOT: u8 = 2;
+
+/// Entity ids of items in snapshots: an item's id with this bit set. Ids of characters, which are
+/// their entity ids, stay below it.
+pub const ITEM_ENTITY_BIT: u64 = 1 << 56;
+
+/// The channels of every connection to a zone; both sides must have the same.
+///
+/// Inputs go first, because a late one is of no use; then what must arrive; then the snapshot,
+/// which fills what room is left.
+///
+/// ```
+/// use shardline_protocol::play::{CHANNEL_SNAPSHOT, channels};
+///
+/// assert_eq!(channels().channels().len(), usize::from(CHANNEL_SNAPSHOT) + 1);
+/// ```
+pub fn channels() -> ChannelTable {
+    let control = ChannelConfig::new(Delivery::ReliableOrdered).priority(1);
+    let input = ChannelConfig::new(Delivery::Unreliable).priority(0);
+    let snapshot = ChannelConfig::new(Delivery::Unreliable).priority(2).with_receipts();
+    ChannelTable::new(vec![control, input, snapshot]).expect("three channels within their bounds")
+}
 
 /// Most inputs in one packet: more than a second of them at 30 Hz is of no more use.
 pub const INPUTS_MAX: usize = 32;
