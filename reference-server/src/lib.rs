@@ -1,4 +1,5 @@
 //! Matchmaking and zone servers for a large online world.
 
+pub mod demo;
 pub mod ids;
 pub mod telemetry;

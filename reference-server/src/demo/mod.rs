@@ -1,0 +1,3 @@
+//! A living world in one process: servers, bots, and what people see of them.
+
+pub mod report;
