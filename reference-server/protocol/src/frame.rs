@@ -6,6 +6,8 @@ use thiserror::Error;
 
 /// Most bytes of one message. A longer one closes the control connection.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// What the control connection calls itself in the TLS handshake (ALPN).
+pub const ALPN: &[u8] = b"shardline-control/1";
 const LENGTH_BYTES: usize = 4;
 
 /// Why the stream cannot be read on. Terminal: there is no next frame to find.
