@@ -4,6 +4,8 @@ pub mod channel;
 pub mod config;
 pub mod connection;
 pub mod crypto;
+#[cfg(feature = "tokio")]
+pub mod driver;
 pub mod endpoint;
 pub mod entropy;
 pub mod recovery;

@@ -315,6 +315,15 @@ impl Endpoint {
         }
     }
 
+    /// Ends every connection and tells the peers.
+    pub fn close_all(&mut self, now: Instant, code: CloseCode) {
+        for index in 0..self.slots.count() {
+            if self.slots.phase_mut(index).is_some() {
+                self.close(now, self.slots.handle(index), code);
+            }
+        }
+    }
+
     /// Bytes that may be sent now: what an application fills with its most important state.
     pub fn budget(&self, handle: ConnectionHandle) -> usize {
         match self.slots.get(handle) {

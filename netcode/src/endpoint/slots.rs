@@ -51,6 +51,11 @@ impl Slots {
         self.slots.len() - self.free.len()
     }
 
+    /// Slots that there are, free ones included: one past the largest index.
+    pub(super) fn count(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.len() < self.max
     }
