@@ -78,6 +78,9 @@ impl Partial {
     }
 
     /// Adds a piece that [`check`](Self::check) has passed and the budget has room for.
+    //= book/src/spec/channels.md#memory
+    //# A receiver MUST count fragments by the bytes that arrived, never by the bytes that were
+    //# announced.
     pub(super) fn insert(&mut self, index: u16, payload: &[u8]) {
         self.bytes += payload.len();
         self.pieces.insert(index, Bytes::copy_from_slice(payload));

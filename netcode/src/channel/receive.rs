@@ -53,6 +53,8 @@ impl ReceiveHalf {
             if id.0 >= self.next.0 + WINDOW_MESSAGES {
                 return Err(ChannelViolation::WindowExceeded);
             }
+            //= book/src/spec/channels.md#reliable-delivery
+            //# A receiver MUST deliver every reliable message exactly once.
             if id < self.next || self.ahead.contains(&id) || self.early.contains_key(&id) {
                 return Ok(Taken::Yes);
             }
@@ -123,6 +125,9 @@ impl ReceiveHalf {
         if !partial.check(part, payload, self.config.message_bytes_max)? {
             return Ok(Assembly::Waits);
         }
+        //= book/src/spec/channels.md#memory
+        //# A receiver MUST take every fragment of the message that all others of its channel wait
+        //# for.
         // The message that all others wait for is always let in: its size is bounded, and only its
         // completion gives room back.
         let is_awaited = is_reliable && id == self.next;
@@ -147,6 +152,9 @@ impl ReceiveHalf {
         }
     }
 
+    //= book/src/spec/channels.md#unreliable-delivery
+    //# A receiver MUST NOT deliver an unreliable sequenced message that is older than one it has
+    //# delivered.
     fn is_outdated(&self, id: MessageId) -> bool {
         self.config.delivery == Delivery::UnreliableSequenced && id < self.next
     }

@@ -82,6 +82,13 @@ fn received(receiver: &mut Channels) -> Vec<(u8, u32, usize)> {
 }
 
 proptest! {
+    //= book/src/spec/channels.md#reliable-delivery
+    //= type=test
+    //# A receiver MUST deliver every reliable message exactly once.
+    //= book/src/spec/channels.md#unreliable-delivery
+    //= type=test
+    //# A receiver MUST NOT deliver an unreliable sequenced message that is older than one it has
+    //# delivered.
     #[test]
     fn each_channel_keeps_its_promise_in_any_weather(
         sizes in prop::collection::vec((0..4_u8, 0..4000_usize), 1..60),
@@ -173,6 +180,13 @@ fn a_full_queue_and_a_giant_are_refused_at_once() {
     assert_eq!(refused, Some(SendError::QueueFull { channel: ChannelId(0) }));
 }
 
+//= book/src/spec/channels.md#memory
+//= type=test
+//# A receiver MUST count fragments by the bytes that arrived, never by the bytes that were
+//# announced.
+//= book/src/spec/channels.md#memory
+//= type=test
+//# A receiver MUST take every fragment of the message that all others of its channel wait for.
 #[test]
 fn memory_follows_what_arrived_and_the_awaited_message_always_fits() {
     let (_, mut receiver) = pair();
@@ -202,6 +216,11 @@ fn memory_follows_what_arrived_and_the_awaited_message_always_fits() {
     assert!(receiver.held_bytes() <= HOLD_BYTES);
 }
 
+//= book/src/spec/channels.md#broken-rules
+//= type=test
+//# A receiver MUST end the connection when a frame names a channel that is not in the table, a
+//# reliable message beyond the window of 4,096, another fragment count than before, or more bytes
+//# than the channel allows.
 #[test]
 fn a_peer_that_breaks_a_rule_is_found_out() {
     let payload = [1; 2000];

@@ -44,6 +44,9 @@ pub struct ConnectAccess {
 }
 
 /// What the key agreement must see alike on both sides: protocol, version, token.
+//= book/src/spec/handshake.md#key-agreement
+//# Both sides MUST use the same prologue: the nine bytes `shardline`, the version, and the token as
+//# sent.
 pub(crate) fn prologue(token: &[u8]) -> Vec<u8> {
     let mut prologue = b"shardline".to_vec();
     prologue.extend_from_slice(&VERSION.to_le_bytes());
@@ -202,6 +205,8 @@ impl ClientHandshake {
         now: Instant,
         accept: &Accept<'_>,
     ) -> (Answered, Result<(), DropReason>) {
+        //= book/src/spec/handshake.md#key-agreement
+        //# A client MUST go on waiting when an answer does not authenticate.
         let Ok(payload) = self.initiator.read(accept.noise) else {
             return (Answered::Pending(self), Err(DropReason::Noise));
         };

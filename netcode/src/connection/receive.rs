@@ -53,6 +53,10 @@ impl Connection {
         let outcome = self.dispatch(now, payload);
         self.drain_channels();
         match outcome {
+            //= book/src/spec/channels.md#broken-rules
+            //# A receiver MUST end the connection when a frame names a channel that is not in the
+            //# table, a reliable message beyond the window of 4,096, another fragment count than
+            //# before, or more bytes than the channel allows.
             Err(rule) => self.end(now, ConnectionError::PeerMisbehaved(rule)),
             Ok(Dispatched { closed: Some(code), .. }) => {
                 self.end(now, ConnectionError::ClosedByPeer(code));

@@ -152,6 +152,8 @@ impl PacketKey {
 }
 
 /// Byte 0, the connection id, the packet number: as if the id were never elided.
+//= book/src/spec/wire.md#protection
+//# The connection id MUST be authenticated even in a packet that leaves it out.
 fn associated_data(header: &[u8], id: ConnectionId) -> [u8; AAD_BYTES_MAX] {
     let has_id = header.len() > CONNECTION_ID_BYTES;
     let number = &header[if has_id { 1 + CONNECTION_ID_BYTES } else { 1 }..];

@@ -32,6 +32,9 @@ impl CookieKey {
     }
 
     /// Whether `cookie` was made for the same client, at most 16 s ago.
+    //= book/src/spec/handshake.md#retry
+    //# A server MUST accept a cookie only for the address, the port and the ephemeral key that it
+    //# was made for, in its own slot and the next.
     pub fn verify(
         &self,
         now: Instant,
@@ -84,6 +87,10 @@ mod tests {
     use crate::entropy::Entropy;
     use crate::time::Instant;
 
+    //= book/src/spec/handshake.md#retry
+    //= type=test
+    //# A server MUST accept a cookie only for the address, the port and the ephemeral key that it
+    //# was made for, in its own slot and the next.
     #[test]
     fn a_cookie_is_good_for_its_client_and_its_time_only() {
         let key = CookieKey::generate(&mut Entropy::from_simulation_seed(1));

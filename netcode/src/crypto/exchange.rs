@@ -240,6 +240,9 @@ mod tests {
     use crate::entropy::Entropy;
     use crate::wire::{ConnectionId, PacketNumber, ShortHeader};
 
+    //= book/src/spec/wire.md#protection
+    //= type=test
+    //# The connection id MUST be authenticated even in a packet that leaves it out.
     #[test]
     fn both_sides_agree_and_open_what_the_other_seals() {
         for suite in Suite::ALL {
@@ -249,6 +252,10 @@ mod tests {
         }
     }
 
+    //= book/src/spec/handshake.md#key-agreement
+    //= type=test
+    //# Both sides MUST use the same prologue: the nine bytes `shardline`, the version, and the
+    //# token as sent.
     #[test]
     fn another_prologue_or_another_key_is_refused() {
         assert_eq!(agree(Suite::default(), b"one", b"two").err(), Some(NoiseError));
@@ -259,6 +266,9 @@ mod tests {
         assert_eq!(stolen.err(), Some(NoiseError));
     }
 
+    //= book/src/spec/handshake.md#key-agreement
+    //= type=test
+    //# A client MUST go on waiting when an answer does not authenticate.
     #[test]
     fn a_forged_answer_leaves_the_agreement_open() {
         let mut entropy = Entropy::from_simulation_seed(1);

@@ -70,6 +70,9 @@ mod tests {
     use crate::wire::PacketNumber;
 
     proptest! {
+        //= book/src/spec/wire.md#replay
+        //= type=test
+        //# A receiver MUST drop a packet whose number it has seen before.
         #[test]
         fn it_agrees_with_a_set(steps in prop::collection::vec(-1500_i64..1500, 1..300)) {
             let mut window = ReplayWindow::default();

@@ -151,6 +151,8 @@ impl Claims {
     /// # Errors
     ///
     /// [`TokenError`] says why not.
+    //= book/src/spec/handshake.md#connect-tokens
+    //# A server MUST refuse a token that is for another server, not yet valid or expired.
     pub fn check(&self, server_id: u32, unix_s: u64) -> Result<(), TokenError> {
         if self.server_id != server_id {
             return Err(TokenError::WrongServer { server_id: self.server_id });
@@ -249,6 +251,9 @@ mod tests {
         }
     }
 
+    //= book/src/spec/handshake.md#connect-tokens
+    //= type=test
+    //# A server MUST refuse a token that is for another server, not yet valid or expired.
     #[test]
     fn times_and_server_are_checked() {
         let check = |server, unix_s| claims().check(server, unix_s);

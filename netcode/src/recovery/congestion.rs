@@ -55,6 +55,8 @@ impl Controller for NewReno {
     }
 
     fn on_acked(&mut self, bytes: usize, sent_at: Instant, is_limited: bool) {
+        //= book/src/spec/recovery.md#congestion
+        //# A sender MUST NOT let a window grow that it does not fill:
         if !is_limited || self.recovery_start.is_some_and(|start| sent_at <= start) {
             return;
         }
@@ -71,6 +73,9 @@ impl Controller for NewReno {
     }
 
     fn on_lost(&mut self, now: Instant, sent_at: Instant) {
+        //= book/src/spec/recovery.md#congestion
+        //# A sender MUST halve its window no more than once for packets that were sent before it
+        //# learned of a loss.
         // One reduction a round trip: losses of what was sent before it are the same event.
         if self.recovery_start.is_some_and(|start| sent_at <= start) {
             return;
@@ -94,6 +99,10 @@ mod tests {
     use crate::recovery::config::RecoveryConfig;
     use crate::time::Instant;
 
+    //= book/src/spec/recovery.md#congestion
+    //= type=test
+    //# A sender MUST halve its window no more than once for packets that were sent before it
+    //# learned of a loss.
     #[test]
     fn it_doubles_then_halves_once_a_round_trip() {
         let at = Instant::from_millis;
@@ -110,6 +119,9 @@ mod tests {
         assert_eq!(reno.window(), start, "sent before the loss was known");
     }
 
+    //= book/src/spec/recovery.md#congestion
+    //= type=test
+    //# A sender MUST NOT let a window grow that it does not fill:
     #[test]
     fn what_the_application_does_not_use_does_not_grow() {
         let mut reno = NewReno::new(&RecoveryConfig::default());

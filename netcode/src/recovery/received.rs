@@ -53,9 +53,14 @@ impl AckTracker {
             self.largest_at = now;
         }
         self.insert(number);
+        //= book/src/spec/recovery.md#acknowledgements
+        //# A packet that does not ask MUST NOT make its receiver send one.
         if is_eliciting {
             self.waiting += 1;
             let wait = match self.waiting {
+                //= book/src/spec/recovery.md#acknowledgements
+                //# A receiver MUST NOT hold back the acknowledgement of a packet that does not
+                //# follow the largest before it.
                 _ if leaves_gap => Duration::ZERO,
                 1 => config.ack_delay_max,
                 _ => config.ack_delay_pair,
@@ -155,6 +160,10 @@ mod tests {
         }
     }
 
+    //= book/src/spec/recovery.md#acknowledgements
+    //= type=test
+    //# A receiver MUST NOT hold back the acknowledgement of a packet that does not follow the
+    //# largest before it.
     #[test]
     fn a_gap_is_reported_at_once_and_a_lone_packet_waits() {
         let config = RecoveryConfig::default();
@@ -173,6 +182,9 @@ mod tests {
         assert_eq!(tracker.due(), Some(at(50)));
     }
 
+    //= book/src/spec/recovery.md#acknowledgements
+    //= type=test
+    //# A packet that does not ask MUST NOT make its receiver send one.
     #[test]
     fn acknowledgements_alone_never_ask_for_one() {
         let mut tracker = AckTracker::default();

@@ -271,6 +271,9 @@ impl<R: Copy> SentPackets<R> {
         for index in 0..(largest + 1).saturating_sub(self.base) as usize {
             let Some(Slot::Outstanding(sent)) = self.slots.get(index) else { continue };
             let (at, is_eliciting) = (sent.at, sent.is_eliciting);
+            //= book/src/spec/recovery.md#loss
+            //# A sender MUST take a packet for lost once one with a number higher by three or more
+            //# is acknowledged.
             let is_overtaken = self.base + index as u64 + PACKET_THRESHOLD <= largest;
             if !is_overtaken && now < at + delay {
                 let due = at + delay;
@@ -359,6 +362,10 @@ mod tests {
         (acked, lost)
     }
 
+    //= book/src/spec/recovery.md#loss
+    //= type=test
+    //# A sender MUST take a packet for lost once one with a number higher by three or more is
+    //# acknowledged.
     #[test]
     fn three_later_acknowledgements_or_time_make_a_loss() {
         let mut packets = sent(5);

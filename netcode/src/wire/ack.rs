@@ -195,6 +195,8 @@ impl AckFrame {
         let largest = reader.varint()?;
         let delay = delay(reader.u8()?);
         let older = usize::from(reader.u8()?);
+        //= book/src/spec/wire.md#acknowledgement-frames
+        //# A receiver MUST refuse an acknowledgement of more than 32 ranges.
         if older >= ACK_RANGES_MAX {
             return Err(DecodeError::OutOfBounds { field: "ack range count" });
         }
@@ -260,6 +262,9 @@ mod tests {
         assert_eq!(bytes, [0x10, 0xe8, 0x03, 20]);
     }
 
+    //= book/src/spec/wire.md#acknowledgement-frames
+    //= type=test
+    //# A receiver MUST refuse an acknowledgement of more than 32 ranges.
     #[test]
     fn more_ranges_than_the_limit_are_refused() {
         let bytes = [40, 0, ACK_RANGES_MAX as u8, 0];

@@ -93,6 +93,8 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// As [`take`](Self::take).
+    //= book/src/spec/wire.md#integers-of-variable-length
+    //# A receiver MUST accept a number in any form that holds it.
     pub fn varint(&mut self) -> Result<u64, DecodeError> {
         let first = self.u8()?;
         let value = u64::from(first & 0x3f);
@@ -158,6 +160,9 @@ mod tests {
         }
     }
 
+    //= book/src/spec/wire.md#integers-of-variable-length
+    //= type=test
+    //# A receiver MUST accept a number in any form that holds it.
     #[test]
     fn the_examples_of_rfc_9000_decode() {
         // RFC 9000, appendix A.1.

@@ -136,6 +136,8 @@ impl<'a> FrameIter<'a> {
     /// # Errors
     ///
     /// If there is no byte at all.
+    //= book/src/spec/wire.md#frames
+    //# A payload MUST hold at least one frame.
     pub fn new(payload: &'a [u8]) -> Result<Self, DecodeError> {
         if payload.is_empty() {
             return Err(DecodeError::Empty);
@@ -271,6 +273,9 @@ mod tests {
         assert_eq!(reasons, [64, 63]);
     }
 
+    //= book/src/spec/wire.md#frames
+    //= type=test
+    //# A payload MUST hold at least one frame.
     #[test]
     fn an_empty_payload_is_an_error() {
         assert_eq!(FrameIter::new(&[]).err(), Some(DecodeError::Empty));

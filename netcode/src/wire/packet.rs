@@ -99,6 +99,8 @@ impl<'a> LongPacket<'a> {
         let kind = (reader.u8()? >> 4) & 7;
         let version = reader.u32()?;
         match kind {
+            //= book/src/spec/wire.md#long-packets
+            //# A server MUST ignore a hello of fewer than 1,200 bytes.
             HELLO if datagram.len() < HELLO_BYTES => {
                 Err(DecodeError::OutOfBounds { field: "hello size" })
             }
@@ -264,6 +266,9 @@ mod tests {
         }
     }
 
+    //= book/src/spec/wire.md#long-packets
+    //= type=test
+    //# A server MUST ignore a hello of fewer than 1,200 bytes.
     #[test]
     fn a_short_hello_is_refused_however_well_formed() {
         let mut bytes = Vec::new();

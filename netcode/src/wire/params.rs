@@ -53,6 +53,8 @@ impl TransportParams {
     /// # Errors
     ///
     /// If they are cut off, or one that is known has the wrong size.
+    //= book/src/spec/handshake.md#transport-parameters
+    //# A receiver MUST skip a parameter that it does not know.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut params = Self::default();
         let mut reader = Reader::new(bytes);
@@ -81,6 +83,9 @@ mod tests {
     use super::TransportParams;
 
     proptest! {
+        //= book/src/spec/handshake.md#transport-parameters
+        //= type=test
+        //# A receiver MUST skip a parameter that it does not know.
         #[test]
         fn params_come_back_whatever_the_grease(
             suites in prop::collection::vec(any::<u8>(), 0..8),
