@@ -163,7 +163,7 @@ impl ClientHandshake {
         self.sends += 1;
         self.sent = (self.sends == 1).then_some(now);
         // Up to an eighth more, so that clients that start together drift apart.
-        let jitter = self.resend_after.mul_f64(f64::from(random >> 8) / f64::from(u32::MAX));
+        let jitter = self.resend_after.mul_f64(f64::from(random) / f64::from(u32::MAX)) / 8;
         self.resend_at = now + self.resend_after + jitter;
         self.resend_after = (self.resend_after * 2).min(RESEND_AFTER_MAX);
         true
