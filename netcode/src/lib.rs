@@ -8,6 +8,7 @@ pub mod crypto;
 pub mod driver;
 pub mod endpoint;
 pub mod entropy;
+pub mod predict;
 pub mod recovery;
 #[cfg(feature = "sim")]
 pub mod sim;
