@@ -57,6 +57,9 @@ struct Link {
     handle: ConnectionHandle,
     is_open: bool,
     purpose: Purpose,
+    /// It was offered since the character entered it: by the next owner, whose offer may be here
+    /// before it is known to be the owner.
+    is_offered: bool,
 }
 
 #[derive(Debug)]
@@ -95,7 +98,7 @@ impl Zones {
         access: ConnectAccess,
     ) -> bool {
         if let Some(link) = self.links.get_mut(&zone) {
-            link.purpose = Purpose::Wanted;
+            (link.purpose, link.is_offered) = (Purpose::Wanted, true);
             return true;
         }
         if self.links.len() + self.waiting.len() >= ZONES_MAX && !self.waiting.contains_key(&zone) {
@@ -105,7 +108,8 @@ impl Zones {
             Ok(handle) => {
                 self.waiting.remove(&zone);
                 self.names.insert(handle, zone);
-                let link = Link { handle, is_open: false, purpose: Purpose::Wanted };
+                let purpose = Purpose::Wanted;
+                let link = Link { handle, is_open: false, purpose, is_offered: false };
                 self.links.insert(zone, link);
                 true
             }
@@ -135,9 +139,13 @@ impl Zones {
         }
     }
 
-    /// The character has left `zone`: the connection stays for a while.
-    pub(crate) fn on_left(&mut self, now: Instant, zone: ZoneId) {
-        if let Some(link) = self.links.get_mut(&zone) {
+    /// The character has gone from one zone to another. The connection to the one that it left
+    /// stays for a while.
+    pub(crate) fn on_crossed(&mut self, now: Instant, from: ZoneId, to: ZoneId) {
+        if let Some(link) = self.links.get_mut(&to) {
+            (link.purpose, link.is_offered) = (Purpose::Wanted, false);
+        }
+        if let Some(link) = self.links.get_mut(&from).filter(|link| !link.is_offered) {
             link.purpose = Purpose::Left { until: now + LINGER };
         }
     }

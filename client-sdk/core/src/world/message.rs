@@ -161,7 +161,7 @@ impl<G: Game> World<G> {
             Phase::Playing | Phase::Crossing(_) if is_new_epoch && zone != from => {
                 (stay.owner, stay.phase, stay.deadline) = (zone, Phase::Playing, None);
                 stay.replica.follow(now, zone);
-                self.zones.on_left(now, from);
+                self.zones.on_crossed(now, from, zone);
                 self.crossings += 1;
                 self.events.push_back(WorldEvent::Crossed { from, to: zone, epoch });
             }

@@ -56,6 +56,8 @@ pub(crate) struct Zone {
     pub(crate) ahead: BTreeMap<u64, BTreeMap<Tick, Walk>>,
     /// What the clients asked for.
     pub(crate) asked: Vec<to_zone::Body>,
+    /// It shows nobody anything.
+    pub(crate) is_shy: bool,
     /// Entities that stand around.
     pub(crate) scenery: BTreeMap<EntityId, EntityState>,
     public: PublicKey,
@@ -83,6 +85,7 @@ impl Zone {
             owned: BTreeMap::new(),
             ahead: BTreeMap::new(),
             asked: Vec::new(),
+            is_shy: false,
             scenery: BTreeMap::new(),
             public,
             key,
@@ -242,6 +245,9 @@ impl Zone {
 
     /// Sends everybody the state after `tick`.
     pub(crate) fn publish(&mut self, tick: Tick) {
+        if self.is_shy {
+            return;
+        }
         let mut view = self.scenery.clone();
         for (id, owned) in &self.owned {
             view.insert(EntityId(*id), LineGame.observe_character(&owned.character));
