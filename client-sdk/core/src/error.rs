@@ -172,6 +172,9 @@ pub enum PlayError {
     /// The player is not in the world.
     #[error("not in the world")]
     NotInWorld,
+    /// No tick wants an input now.
+    #[error("no input is wanted now")]
+    NotWanted,
     /// The zone is behind with what was sent before.
     #[error("too much waits to be sent")]
     Busy,

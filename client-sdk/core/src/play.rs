@@ -217,7 +217,8 @@ impl<G: Game> Play<G> {
         }
         let time = self.time.as_ref()?;
         let starts_at = time.clock.starts_at(timeline.next, now)?;
-        Some(now.max(starts_at - time.lead.lead(now)))
+        // The clock counts in whole microseconds: never too early by a part of one.
+        Some(now.max(starts_at - time.lead.lead(now) + Duration::from_micros(1)))
     }
 
     /// The input for the tick that is wanted. `false` if none is.
@@ -292,7 +293,11 @@ impl<G: Game> Play<G> {
     /// The tick that the client is in, once it knows.
     fn target(&self, now: Instant) -> Option<Tick> {
         let time = self.time.as_ref().filter(|time| time.is_settled())?;
-        time.clock.position_at(now + time.lead.lead(now)).map(|position| position.tick)
+        let server = time.clock.position_at(now)?;
+        let rate = self.game.tick_rate();
+        let server = rate.starts_at(server.tick, Instant::EPOCH)
+            + Duration::from_micros(server.micros.into());
+        Some(rate.tick_at(server + time.lead.lead(now), Instant::EPOCH))
     }
 
     /// Predicts from what is confirmed. Until the first input the zone holds the last one that it

@@ -151,7 +151,7 @@ impl<G: Game> Client<G> {
     /// When the next input will be wanted, for a caller without frames of its own. `None` outside
     /// the world.
     pub fn next_input_at(&self, now: Instant) -> Option<Instant> {
-        self.world.play()?.next_input_at(now)
+        self.world.playing()?.next_input_at(now)
     }
 
     /// The input for the tick that is wanted: it is predicted at once, and sent with the next
@@ -159,10 +159,10 @@ impl<G: Game> Client<G> {
     ///
     /// # Errors
     ///
-    /// [`PlayError::NotInWorld`] if none is wanted.
+    /// [`PlayError::NotInWorld`], or [`PlayError::NotWanted`] if no tick wants one now.
     pub fn push_input(&mut self, now: Instant, input: G::Input) -> Result<(), PlayError> {
         let play = self.world.playing_mut().ok_or(PlayError::NotInWorld)?;
-        if play.push_input(now, input) { Ok(()) } else { Err(PlayError::NotInWorld) }
+        if play.push_input(now, input) { Ok(()) } else { Err(PlayError::NotWanted) }
     }
 
     /// Picks up an item. [`ClientEvent::ItemMoved`] or [`ClientEvent::Refused`] answers.

@@ -166,6 +166,11 @@ impl<G: Game> Client<G> {
         self.control.is_drained() && self.world.is_drained()
     }
 
+    /// Whether [`poll_event`](Self::poll_event) has one.
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     fn drain_control(&mut self, now: Instant) {
         while let Some(event) = self.control.poll_event(now) {
             match event {

@@ -163,6 +163,12 @@ impl<G: Game> AsyncClient<G> {
         self.brain = None;
     }
 
+    /// The client itself: for requests whose answers are to be events, where this type has an
+    /// awaiting one of the same name.
+    pub fn core_mut(&mut self) -> &mut Client<G> {
+        &mut self.client
+    }
+
     /// The time of this client, for commands that want it.
     pub fn now(&self) -> Instant {
         self.clock.now()
@@ -335,7 +341,9 @@ impl<G: Game> AsyncClient<G> {
         let now = self.clock.now();
         self.think(now);
         self.wire.flush(now, &mut self.client, &mut self.buffer)?;
-        // Sending can lead to events, too; whoever calls looks for them first.
+        if self.client.has_event() {
+            return Ok(());
+        }
         let input_at = self.brain.as_ref().and_then(|_| self.client.next_input_at(now));
         let timers = [self.client.poll_timeout(), self.wire.poll_timeout(), input_at, deadline];
         let wake_at = timers.into_iter().flatten().min();

@@ -91,6 +91,12 @@ enum Phase {
     Leaving,
 }
 
+impl Phase {
+    fn is_playing(&self) -> bool {
+        matches!(self, Self::Playing | Self::Crossing(_))
+    }
+}
+
 /// One stay.
 #[derive(Debug)]
 struct Stay<G: Game> {
@@ -235,7 +241,7 @@ impl<G: Game> World<G> {
     /// Asks the owner for something.
     pub(crate) fn ask(&mut self, body: to_zone::Body) -> Result<(), PlayError> {
         let stay = self.stay.as_ref().ok_or(PlayError::NotInWorld)?;
-        if !matches!(stay.phase, Phase::Playing | Phase::Crossing(_)) {
+        if !stay.phase.is_playing() {
             return Err(PlayError::NotInWorld);
         }
         let sent = self.zones.send(stay.owner, ChannelId(CHANNEL_CONTROL), encoded(body));
@@ -363,9 +369,13 @@ impl<G: Game> World<G> {
         self.stay.as_ref().map(|stay| &stay.play)
     }
 
+    /// The same, but only while there is something to play.
+    pub(crate) fn playing(&self) -> Option<&Play<G>> {
+        self.stay.as_ref().filter(|stay| stay.phase.is_playing()).map(|stay| &stay.play)
+    }
+
     pub(crate) fn playing_mut(&mut self) -> Option<&mut Play<G>> {
-        let stay = self.stay.as_mut()?;
-        matches!(stay.phase, Phase::Playing | Phase::Crossing(_)).then_some(&mut stay.play)
+        self.stay.as_mut().filter(|stay| stay.phase.is_playing()).map(|stay| &mut stay.play)
     }
 
     pub(crate) fn replica(&self) -> Option<&Replica> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod game;
 pub(crate) mod gateway;
+pub(crate) mod loopback;
 pub(crate) mod zone;
 
 use std::collections::{BTreeMap, VecDeque};
