@@ -2,4 +2,5 @@
 
 pub mod demo;
 pub mod ids;
+pub mod settings;
 pub mod telemetry;
