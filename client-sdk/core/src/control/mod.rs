@@ -55,6 +55,12 @@ pub(crate) struct Control {
     anchor: Anchor,
     link: Option<Link>,
     answers: VecDeque<Vec<u8>>,
+    /// Something happened since the link was last asked for datagrams, or for events. A client
+    /// that plays asks a hundred times a second, and hardly ever talks to the gateway.
+    may_transmit: bool,
+    may_tell: bool,
+    /// When the link wants to be told the time, if nothing happened since.
+    wakes_at: Option<Instant>,
 }
 
 impl Control {
@@ -75,6 +81,9 @@ impl Control {
             anchor: Anchor::new(now),
             link: None,
             answers: VecDeque::new(),
+            may_transmit: false,
+            may_tell: false,
+            wakes_at: None,
         })
     }
 
@@ -83,10 +92,12 @@ impl Control {
         if self.link.as_ref().is_none_or(|link| !link.is_open()) && !self.open(now) {
             return false;
         }
+        self.touch();
         self.link.as_mut().is_some_and(|link| link.send(frame))
     }
 
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        self.touch();
         let mut answer = Vec::new();
         let now = self.anchor.to_std(now);
         let datagram = BytesMut::from(datagram);
@@ -106,13 +117,16 @@ impl Control {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if let Some(link) = &mut self.link {
+        let is_due = self.poll_timeout().is_some_and(|at| at <= now);
+        if let Some(link) = self.link.as_mut().filter(|_| is_due) {
             link.handle_timeout(now);
+            self.touch();
         }
     }
 
     /// Says goodbye.
     pub(crate) fn close(&mut self, now: Instant) {
+        self.touch();
         if let Some(link) = &mut self.link {
             link.close(now, b"bye");
         }
@@ -133,17 +147,30 @@ impl Control {
             buffer.extend_from_slice(&answer);
             return Some(self.gateway);
         }
-        let has_sent = self.link.as_mut().is_some_and(|link| link.poll_transmit(now, buffer));
-        has_sent.then_some(self.gateway)
+        let link = self.link.as_mut().filter(|_| self.may_transmit)?;
+        if link.poll_transmit(now, buffer) {
+            return Some(self.gateway);
+        }
+        self.may_transmit = false;
+        self.wakes_at = link.poll_timeout();
+        None
     }
 
     pub(crate) fn poll_timeout(&mut self) -> Option<Instant> {
-        self.link.as_mut().and_then(Link::poll_timeout)
+        if self.may_transmit {
+            self.wakes_at = self.link.as_mut().and_then(Link::poll_timeout);
+        }
+        self.wakes_at
     }
 
     pub(crate) fn poll_event(&mut self, now: Instant) -> Option<ControlEvent> {
-        let link = self.link.as_mut()?;
-        let event = link.poll_event(&mut self.endpoint)?;
+        let link = self.link.as_mut().filter(|_| self.may_tell)?;
+        let Some(event) = link.poll_event(&mut self.endpoint) else {
+            self.may_tell = false;
+            return None;
+        };
+        // What is read makes room, of which the gateway is told.
+        self.may_transmit = true;
         Some(match event {
             LinkEvent::Connected => ControlEvent::Connected,
             LinkEvent::Frame(frame) => ControlEvent::Frame(frame),
@@ -153,6 +180,10 @@ impl Control {
                 ControlEvent::Lost(error)
             }
         })
+    }
+
+    fn touch(&mut self) {
+        (self.may_transmit, self.may_tell) = (true, true);
     }
 
     fn open(&mut self, now: Instant) -> bool {

@@ -4,5 +4,6 @@ mod control;
 mod crossing;
 mod facade;
 mod hostile;
+mod minutes;
 mod play;
 mod support;
