@@ -45,6 +45,6 @@ fn crossings_cause_no_corrections() {
         corrections += world.stats().corrections;
         crossings += world.stats().crossings;
     }
-    assert!(crossings >= 140, "{crossings}");
+    assert!(crossings >= 120, "{crossings}");
     assert!(corrections <= 1, "{corrections} in {crossings} crossings");
 }
