@@ -22,9 +22,14 @@ impl Budget {
         Self { used: 0, max }
     }
 
+    /// Whether there is room for a piece of `bytes`.
+    pub(super) fn fits(&self, bytes: usize) -> bool {
+        self.used + bytes + PIECE_OVERHEAD_BYTES <= self.max
+    }
+
     /// Takes room for a piece of `bytes`; says whether there was any.
     pub(super) fn take(&mut self, bytes: usize) -> bool {
-        let fits = self.used + bytes + PIECE_OVERHEAD_BYTES <= self.max;
+        let fits = self.fits(bytes);
         if fits {
             self.take_anyway(bytes);
         }

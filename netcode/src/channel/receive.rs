@@ -25,6 +25,8 @@ pub(super) struct ReceiveHalf {
     /// Reliable ordered: complete, but ahead of `next`.
     early: BTreeMap<MessageId, Bytes>,
     partials: BTreeMap<MessageId, Partial>,
+    /// Unreliable: one past the newest that was given up before it was complete.
+    given_up: MessageId,
 }
 
 impl ReceiveHalf {
@@ -35,6 +37,7 @@ impl ReceiveHalf {
             ahead: BTreeSet::new(),
             early: BTreeMap::new(),
             partials: BTreeMap::new(),
+            given_up: MessageId(0),
         }
     }
 
@@ -118,8 +121,9 @@ impl ReceiveHalf {
         budget: &mut Budget,
     ) -> Result<Assembly, ChannelViolation> {
         let is_reliable = self.config.delivery.is_reliable();
-        if !is_reliable && !self.partials.contains_key(&id) {
-            self.make_room_for_partial(budget);
+        let is_new = !self.partials.contains_key(&id);
+        if !is_reliable && is_new && !self.make_room_for_partial(id, budget) {
+            return Ok(Assembly::NoRoom);
         }
         let partial = self.partials.entry(id).or_insert_with(|| Partial::new(part.count));
         if !partial.check(part, payload, self.config.message_bytes_max)? {
@@ -134,7 +138,7 @@ impl ReceiveHalf {
         if is_awaited {
             budget.take_anyway(payload.len());
         } else if !budget.take(payload.len()) {
-            return Ok(if is_reliable { Assembly::NoRoom } else { Assembly::Waits });
+            return Ok(Assembly::NoRoom);
         }
         partial.insert(part.index, payload);
         if !partial.is_complete() {
@@ -144,12 +148,25 @@ impl ReceiveHalf {
         Ok(Assembly::Complete(partial.assemble(budget)))
     }
 
-    fn make_room_for_partial(&mut self, budget: &mut Budget) {
-        while self.partials.len() >= PARTIALS_UNRELIABLE_MAX {
-            if let Some((_, oldest)) = self.partials.pop_first() {
-                oldest.discard(budget);
-            }
+    /// Says whether message `id` may be begun. One that was given up may not: its last fragments
+    /// would be acknowledged, and its sender take it for received.
+    fn make_room_for_partial(&mut self, id: MessageId, budget: &mut Budget) -> bool {
+        let oldest = self.partials.keys().next().copied();
+        let is_full = self.partials.len() >= PARTIALS_UNRELIABLE_MAX;
+        if id < self.given_up || is_full && oldest.is_some_and(|oldest| id < oldest) {
+            return false;
         }
+        if is_full {
+            self.give_up_oldest(budget);
+        }
+        true
+    }
+
+    fn give_up_oldest(&mut self, budget: &mut Budget) -> bool {
+        let Some((id, partial)) = self.partials.pop_first() else { return false };
+        self.given_up = self.given_up.max(id.next());
+        partial.discard(budget);
+        true
     }
 
     //= book/src/spec/channels.md#unreliable-delivery
@@ -161,11 +178,7 @@ impl ReceiveHalf {
 
     /// Gives up the oldest unreliable partial message; says whether there was one.
     pub(super) fn shed(&mut self, budget: &mut Budget) -> bool {
-        if self.config.delivery.is_reliable() {
-            return false;
-        }
-        let oldest = self.partials.pop_first();
-        oldest.map(|(_, partial)| partial.discard(budget)).is_some()
+        !self.config.delivery.is_reliable() && self.give_up_oldest(budget)
     }
 }
 

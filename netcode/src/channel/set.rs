@@ -154,7 +154,8 @@ impl Channels {
     pub fn on_frame(&mut self, frame: &MessageFrame<'_>) -> Result<Taken, ChannelViolation> {
         let index = usize::from(frame.channel.0);
         let mut taken = self.try_frame(index, frame)?;
-        if taken == Taken::NoRoom && self.shed() {
+        let is_short = !self.budget.fits(frame.payload.len());
+        if taken == Taken::NoRoom && is_short && self.shed() {
             taken = self.try_frame(index, frame)?;
         }
         Ok(taken)

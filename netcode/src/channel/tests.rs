@@ -222,6 +222,44 @@ fn memory_follows_what_arrived_and_the_awaited_message_always_fits() {
 //# reliable message beyond the window of 4,096, another fragment count than before, or more bytes
 //# than the channel allows.
 #[test]
+fn an_unreliable_message_that_was_given_up_is_never_acknowledged_whole() {
+    let (_, mut receiver) = pair();
+    let frame = |id_low, index| MessageFrame {
+        channel: ChannelId(2),
+        id_low,
+        part: Some(Part { index, count: 2 }),
+        payload: &[0; 1000],
+    };
+    // More messages at a time than are put together: the oldest are given up.
+    let first: Vec<_> = (0..20).map(|id| receiver.on_frame(&frame(id, 0)).unwrap()).collect();
+    let second: Vec<_> = (0..20).map(|id| receiver.on_frame(&frame(id, 1)).unwrap()).collect();
+    let both = first.iter().zip(&second).filter(|both| *both == (&Taken::Yes, &Taken::Yes));
+    assert_eq!(both.count(), received_count(&mut receiver));
+}
+
+#[test]
+fn an_unreliable_fragment_that_is_not_held_is_not_acknowledged() {
+    let (_, mut receiver) = pair();
+    let frame = |channel, id_low, index| MessageFrame {
+        channel: ChannelId(channel),
+        id_low,
+        part: Some(Part { index, count: 60 }),
+        payload: &[0; 1000],
+    };
+    // Reliable messages that wait for a first one fill all that may be held.
+    let reliable = (1..4).flat_map(|id| (0..59).map(move |index| (id, index)));
+    for (id, index) in reliable {
+        let _ = receiver.on_frame(&frame(0, id, index)).unwrap();
+    }
+    assert_eq!(receiver.on_frame(&frame(2, 0, 0)), Ok(Taken::NoRoom));
+    assert!(receiver.held_bytes() <= HOLD_BYTES);
+}
+
+fn received_count(receiver: &mut Channels) -> usize {
+    core::iter::from_fn(|| receiver.poll_delivered()).count()
+}
+
+#[test]
 fn a_peer_that_breaks_a_rule_is_found_out() {
     let payload = [1; 2000];
     let frame = |channel, id_low, part| MessageFrame {
