@@ -192,7 +192,10 @@ impl Endpoint {
         match LongPacket::decode(datagram)? {
             LongPacket::Hello(hello) => {
                 let door = self.door.as_mut().ok_or(DropReason::UnexpectedPacket)?;
-                let has_room = self.answers.len() < ANSWERS_MAX && self.slots.has_room();
+                if self.answers.len() >= ANSWERS_MAX {
+                    return Err(DropReason::TooBusy);
+                }
+                let has_room = self.slots.has_room();
                 let by_id = &self.by_id;
                 let is_free = |id: &ConnectionId| !by_id.contains_key(id);
                 match door.on_hello(&self.config, now, from, &hello, has_room, is_free) {
