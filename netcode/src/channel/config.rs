@@ -79,7 +79,7 @@ impl ChannelConfig {
         self
     }
 
-    /// Sets how many bytes may wait to be sent.
+    /// Sets how many bytes may wait to be sent; every message counts 64 more than it has.
     pub fn queue_bytes_max(mut self, bytes: usize) -> Self {
         self.queue_bytes_max = bytes;
         self

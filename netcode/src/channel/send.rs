@@ -14,6 +14,9 @@ pub const FRAGMENT_BYTES: usize = 1100;
 /// apart.
 pub const WINDOW_MESSAGES: u64 = 4096;
 
+/// What queueing a message costs beyond its bytes: messages of no bytes fill a queue too.
+const QUEUED_OVERHEAD_BYTES: usize = 64;
+
 const _: () = assert!(2 * WINDOW_MESSAGES < MessageId::WINDOW);
 
 /// Stands in a sent packet for a message or fragment that it carried.
@@ -108,12 +111,14 @@ impl SendHalf {
         if bytes > max {
             return Err(SendError::TooLarge { bytes, max });
         }
-        if self.queued_bytes + bytes > self.config.queue_bytes_max {
+        let cost = bytes + QUEUED_OVERHEAD_BYTES;
+        // Into an empty queue goes whatever the channel allows, or it could never be sent.
+        if !self.queue.is_empty() && self.queued_bytes + cost > self.config.queue_bytes_max {
             return Err(SendError::QueueFull { channel: self.channel });
         }
         let id = self.next_id;
         self.next_id = id.next();
-        self.queued_bytes += bytes;
+        self.queued_bytes += cost;
         self.queue.push_back((id, payload));
         Ok(id)
     }
@@ -221,7 +226,7 @@ impl SendHalf {
         if is_whole {
             self.queue.pop_front();
             self.next_part = 0;
-            self.queued_bytes -= payload.len();
+            self.queued_bytes -= payload.len() + QUEUED_OVERHEAD_BYTES;
         }
         let is_tracked = self.config.delivery.is_reliable() || self.config.has_receipts;
         if is_tracked {
