@@ -167,8 +167,10 @@ mod tests {
         SocketAddr::from(([10, 0, 0, 1], number))
     }
 
+    type Arrival = (Instant, SocketAddr, SocketAddr, Vec<u8>);
+
     /// Every host says a numbered word to every other, each millisecond; all arrivals.
-    fn run(seed: u64) -> (Network, Vec<(Instant, SocketAddr, SocketAddr, Vec<u8>)>) {
+    fn run(seed: u64) -> (Network, Vec<Arrival>) {
         let mut network = Network::new(LinkConfig::STORM, seed);
         let mut arrivals = Vec::new();
         for millis in 0..100_u16 {
