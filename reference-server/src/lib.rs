@@ -2,5 +2,7 @@
 
 pub mod demo;
 pub mod ids;
+pub mod matchmaking;
+pub mod rating;
 pub mod settings;
 pub mod telemetry;
