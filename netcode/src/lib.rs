@@ -16,3 +16,16 @@ pub mod snapshot;
 pub mod tick;
 pub mod time;
 pub mod wire;
+
+/// The programs of the book, run as tests.
+#[cfg(doctest)]
+mod book {
+    #[doc = include_str!("../../book/src/guide/first-connection.md")]
+    mod first_connection {}
+    #[doc = include_str!("../../book/src/guide/channels.md")]
+    mod channels {}
+    #[doc = include_str!("../../book/src/guide/snapshots.md")]
+    mod snapshots {}
+    #[doc = include_str!("../../book/src/guide/prediction.md")]
+    mod prediction {}
+}
