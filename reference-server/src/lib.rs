@@ -1,5 +1,6 @@
 //! Matchmaking and zone servers for a large online world.
 
+pub mod admin;
 pub mod demo;
 pub mod ids;
 pub mod matchmaking;
