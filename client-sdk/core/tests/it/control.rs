@@ -8,7 +8,8 @@ use client_sdk::{Client, ClientConfig, ClientEvent, SessionState};
 use netcode::entropy::Entropy;
 use netcode::sim::LinkConfig;
 use netcode::time::Instant;
-use shardline_protocol::control::ErrorCode;
+use shardline_protocol::control::server_frame::Body;
+use shardline_protocol::control::{ChatMessage, ErrorCode};
 
 use crate::support::game::{LineGame, STEPS, Walk};
 use crate::support::gateway::Gateway;
@@ -39,6 +40,41 @@ fn every_request_is_answered_once() {
     assert!(world.events.iter().any(|event| matches!(event, ClientEvent::Chat(_))));
     assert_eq!(world.client.state(), SessionState::Ready);
     assert_eq!(world.stats().requests_open, 0);
+}
+
+#[test]
+fn much_talk_arrives_in_full() {
+    let mut world = World::new(LinkConfig::CALM, 28);
+    world.client.login(world.now, "me", "correct horse");
+    world.expect(|event| matches!(event, ClientEvent::LoggedIn { .. }));
+    // Twice as much as the gateway may send before any of it is read.
+    for number in 0..2000_u64 {
+        let text = "x".repeat(256);
+        let chat = ChatMessage { from_character: number, text, ..ChatMessage::default() };
+        world.gateway.say_to_all(&Body::Chat(chat));
+    }
+    world.run(Duration::from_secs(5));
+    let numbers = world.events.iter().filter_map(|event| match event {
+        ClientEvent::Chat(chat) => Some(chat.from_character),
+        _ => None,
+    });
+    assert!(numbers.eq(0..2000));
+}
+
+#[test]
+fn a_request_that_no_frame_holds_is_refused() {
+    let mut world = World::new(LinkConfig::CALM, 29);
+    let request = world.client.send_chat(world.now, ChatTarget::World, &"x".repeat(70_000));
+    let error = RequestError::TooLarge;
+    let failed = ClientEvent::RequestFailed { request, error };
+    assert_eq!(world.client.poll_event(), Some(failed));
+    for _ in 0..64 {
+        world.client.create_party(world.now);
+    }
+    let request = world.client.create_party(world.now);
+    let error = RequestError::TooMany;
+    let failed = ClientEvent::RequestFailed { request, error };
+    assert_eq!(world.client.poll_event(), Some(failed));
 }
 
 #[test]

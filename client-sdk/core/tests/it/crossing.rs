@@ -67,11 +67,17 @@ fn the_old_owner_may_say_goodbye_at_once() {
     let mut world = World::new(LinkConfig::CALM, 12);
     world.play(90 * STEPS);
     world.script = walk_right();
+    // The word that the character crossed is not said, either, and the target takes its time.
+    world.zones[1].is_shy = true;
     while world.zones[1].owned.is_empty() {
+        world.zones[0].is_mute = world.client.connected_zones().count() == 2;
         world.advance();
     }
     let now = world.now;
     world.zones[0].close(now, CHARACTER, CloseCode::Moved);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.client.state(), SessionState::Crossing);
+    world.zones[1].is_shy = false;
     expect_crossing(&mut world, 0, 1);
     world.run(Duration::from_secs(3));
     assert_eq!(world.stats().corrections, 0);
@@ -142,6 +148,8 @@ fn the_view_does_not_go_dark_while_the_new_zone_introduces_itself() {
         ids.sort_unstable();
         ids
     };
+    assert_eq!(ids(&world), [1, 2, 3, CHARACTER]);
+    world.run(Duration::from_millis(300));
     assert_eq!(ids(&world), [1, 2, 3, CHARACTER]);
     world.run(Duration::from_secs(1));
     assert_eq!(ids(&world), [2, 3, CHARACTER]);

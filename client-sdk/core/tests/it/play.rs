@@ -62,11 +62,13 @@ fn inputs_show_at_once_whatever_the_distance() {
         world.advance();
     }
     for _ in 0..50 {
-        let before = *world.client.character().unwrap();
-        let inputs = world.meant.len();
+        let mut expected = *world.client.character().unwrap();
+        let newest = *world.meant.last_key_value().unwrap().0;
         world.advance();
-        let pushed = (world.meant.len() - inputs) as i32;
-        assert_eq!(world.client.character().unwrap().x, before.x + pushed);
+        for (tick, input) in world.meant.range(newest.next()..) {
+            LineGame.step(&mut expected, input, *tick);
+        }
+        assert_eq!(*world.client.character().unwrap(), expected);
     }
     assert!(world.stats().lead_ms > 150.0, "{:#?}", world.stats());
 }
@@ -174,6 +176,20 @@ fn a_door_that_stays_shut_is_a_failed_request() {
         panic!("{failed:?}");
     };
     assert_eq!(world.client.state(), SessionState::Ready);
+}
+
+#[test]
+fn a_zone_that_does_not_say_welcome_is_not_entered() {
+    let mut world = World::new(LinkConfig::CALM, 17);
+    world.client.login(world.now, "me", "correct horse");
+    world.expect(|event| matches!(event, ClientEvent::LoggedIn { .. }));
+    world.spawn(50 * STEPS);
+    world.owner().is_mute = true;
+    let request = world.client.enter_world(world.now);
+    let failed = world.expect(|event| event.request() == Some(request));
+    let after = Duration::from_secs(10);
+    let error = RequestError::NotLetIn(DisconnectReason::JoinTimedOut { after });
+    assert_eq!(failed, ClientEvent::RequestFailed { request, error });
 }
 
 #[test]

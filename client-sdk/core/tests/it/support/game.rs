@@ -40,8 +40,10 @@ impl Game for LineGame {
         Walker { x: (at[0] * STEPS as f32) as i32, health: 100 }
     }
 
-    fn step(&self, character: &mut Walker, input: &Walk, _: Tick) -> Option<()> {
-        character.x = (character.x + i32::from(input.0)).clamp(0, END);
+    /// Every fourth tick is a longer stride, so that a step in the wrong tick shows.
+    fn step(&self, character: &mut Walker, input: &Walk, tick: Tick) -> Option<()> {
+        let longer = if tick.get().is_multiple_of(4) { i32::from(input.0.signum()) } else { 0 };
+        character.x = (character.x + i32::from(input.0) + longer).clamp(0, END);
         None
     }
 

@@ -153,6 +153,11 @@ impl Gateway {
         }
     }
 
+    pub(crate) fn say_to_all(&mut self, body: &Body) {
+        let players: Vec<_> = self.peers.keys().map(|handle| ConnectionHandle(*handle)).collect();
+        players.into_iter().for_each(|player| self.say(player, 0, body.clone()));
+    }
+
     /// Says bytes that are no frame.
     pub(crate) fn babble(&mut self, bytes: &[u8]) {
         for peer in self.peers.values_mut() {

@@ -56,6 +56,8 @@ pub(crate) struct Zone {
     pub(crate) ahead: BTreeMap<u64, BTreeMap<Tick, Walk>>,
     /// What the clients asked for.
     pub(crate) asked: Vec<to_zone::Body>,
+    /// It says nothing on the reliable channel.
+    pub(crate) is_mute: bool,
     /// It shows nobody anything.
     pub(crate) is_shy: bool,
     /// Entities that stand around.
@@ -85,6 +87,7 @@ impl Zone {
             owned: BTreeMap::new(),
             ahead: BTreeMap::new(),
             asked: Vec::new(),
+            is_mute: false,
             is_shy: false,
             scenery: BTreeMap::new(),
             public,
@@ -127,7 +130,7 @@ impl Zone {
     }
 
     pub(crate) fn send(&mut self, character_id: u64, body: to_client::Body) {
-        if let Some(guest) = self.guests.get(&character_id) {
+        if let Some(guest) = self.guests.get(&character_id).filter(|_| !self.is_mute) {
             let message = ToClient { body: Some(body) }.encode_to_vec();
             let channel = ChannelId(CHANNEL_CONTROL);
             self.endpoint.send(guest.handle, channel, message.into()).unwrap();
