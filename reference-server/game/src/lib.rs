@@ -21,6 +21,8 @@
 //!
 //! Deliberately absent: sockets, time, randomness, who owns which item, and who is near whom.
 
+#![forbid(unsafe_code)]
+
 pub mod angle;
 pub mod bot;
 mod character;
