@@ -4,6 +4,7 @@ pub mod admin;
 pub mod demo;
 pub mod ids;
 pub mod matchmaking;
+pub mod persistence;
 pub mod rating;
 pub mod settings;
 pub mod telemetry;
