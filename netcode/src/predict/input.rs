@@ -22,8 +22,8 @@ use crate::tick::Tick;
 /// ```
 #[derive(Clone, Debug)]
 pub struct InputBuffer<I> {
-    /// The tick after the newest.
-    next: Tick,
+    /// The tick of the last one.
+    newest: Tick,
     inputs: VecDeque<I>,
     capacity: usize,
 }
@@ -31,7 +31,7 @@ pub struct InputBuffer<I> {
 impl<I: Clone> InputBuffer<I> {
     /// A buffer of at most `capacity` inputs, at least one; beyond, the oldest is given up.
     pub fn new(capacity: usize) -> Self {
-        Self { next: Tick::ZERO, inputs: VecDeque::new(), capacity: capacity.max(1) }
+        Self { newest: Tick::ZERO, inputs: VecDeque::new(), capacity: capacity.max(1) }
     }
 
     /// Adds the input of `tick`. Ticks that were skipped hold the input before, as the server does.
@@ -41,14 +41,14 @@ impl<I: Clone> InputBuffer<I> {
             if tick <= newest {
                 return;
             }
-            let skipped = tick.saturating_since(self.next);
+            let skipped = tick.saturating_since(newest) - 1;
             let held = self.inputs.back().cloned();
             for held in held.into_iter().cycle().take(skipped.min(self.capacity as u64) as usize) {
                 self.push_next(held);
             }
         }
         self.push_next(input);
-        self.next = tick.next();
+        self.newest = tick;
     }
 
     /// The server has consumed the inputs up to `tick`.
@@ -65,13 +65,13 @@ impl<I: Clone> InputBuffer<I> {
 
     /// The tick of the first of [`unconsumed`](Self::unconsumed).
     pub fn oldest(&self) -> Option<Tick> {
-        let len = self.inputs.len() as u64;
-        (len > 0).then(|| self.next.saturating_back(len))
+        let newest = self.newest()?;
+        Some(newest.saturating_back(self.inputs.len() as u64 - 1))
     }
 
     /// The tick of the last of [`unconsumed`](Self::unconsumed).
     pub fn newest(&self) -> Option<Tick> {
-        (!self.inputs.is_empty()).then(|| self.next.saturating_back(1))
+        (!self.inputs.is_empty()).then_some(self.newest)
     }
 
     /// The input of `tick`, if it is still here.
@@ -95,5 +95,47 @@ impl<I: Clone> InputBuffer<I> {
             self.inputs.pop_front();
         }
         self.inputs.push_back(input);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::InputBuffer;
+    use crate::tick::Tick;
+
+    fn ticks(inputs: &InputBuffer<u64>) -> Vec<u64> {
+        inputs.unconsumed().copied().collect()
+    }
+
+    #[test]
+    fn the_oldest_is_given_up_and_skipped_ticks_hold_the_one_before() {
+        let mut inputs = InputBuffer::new(4);
+        assert_eq!((inputs.oldest(), inputs.newest(), inputs.len()), (None, None, 0));
+        for tick in [10, 11, 11, 9, 14] {
+            inputs.push(Tick::new(tick), tick);
+        }
+        assert_eq!(ticks(&inputs), [11, 11, 11, 14]);
+        assert_eq!(inputs.oldest(), Some(Tick::new(11)));
+        assert_eq!(inputs.get(Tick::new(13)), Some(&11));
+        assert_eq!(inputs.get(Tick::new(10)), None);
+        assert_eq!(inputs.get(Tick::new(15)), None);
+
+        inputs.on_consumed(Tick::new(12));
+        assert_eq!(ticks(&inputs), [11, 14]);
+        inputs.on_consumed(Tick::new(u64::MAX));
+        assert!(inputs.is_empty());
+        inputs.push(Tick::new(3), 3);
+        assert_eq!(inputs.newest(), Some(Tick::new(3)));
+    }
+
+    #[test]
+    fn ticks_at_the_end_of_all_are_harmless() {
+        let mut inputs = InputBuffer::new(4);
+        inputs.push(Tick::new(1), 1);
+        inputs.push(Tick::new(u64::MAX - 1), 2);
+        inputs.push(Tick::new(u64::MAX), 3);
+        inputs.push(Tick::new(u64::MAX), 4);
+        assert!(inputs.len() <= 4);
+        assert_eq!(inputs.get(Tick::new(u64::MAX - 2)), Some(&1));
     }
 }

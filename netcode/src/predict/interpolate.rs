@@ -105,3 +105,53 @@ impl<S: Clone> Interpolator<S> {
         self.samples.back().map(|(tick, _)| *tick)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Interpolator, SAMPLES_KEPT, Sampled};
+    use crate::predict::clock::Position;
+    use crate::tick::{Tick, TickRate};
+
+    fn shown(x: &Interpolator<f32>, tick: u64, micros: u32) -> Option<Sampled<f32>> {
+        let at = Position { tick: Tick::new(tick), micros };
+        x.sample(at, TickRate::new(50).unwrap(), |from, to, t| from + (to - from) * t)
+    }
+
+    #[test]
+    fn before_and_after_all_that_is_known_it_stands_still() {
+        let mut x = Interpolator::new();
+        assert_eq!(shown(&x, 3, 0), None);
+        x.push(Tick::new(12), 2.0);
+        x.push(Tick::new(10), 1.0);
+        x.push(Tick::new(12), 7.0);
+        assert_eq!(shown(&x, 9, 19_999), Some(Sampled::Early(1.0)));
+        assert_eq!(shown(&x, 11, 0), Some(Sampled::Between(1.5)));
+        assert_eq!(shown(&x, 12, 0), Some(Sampled::Held(2.0)));
+        assert_eq!(shown(&x, u64::MAX, u32::MAX), Some(Sampled::Held(2.0)));
+        x.restart(Tick::new(13), 9.0);
+        assert_eq!(shown(&x, 12, 0), Some(Sampled::Early(9.0)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_straight_line_is_shown_as_one(
+            ticks in prop::collection::vec(0..200_u64, 1..100), at in 0..200_u64,
+            micros in 0..20_000_u32,
+        ) {
+            let mut x = Interpolator::new();
+            for tick in &ticks {
+                x.push(Tick::new(*tick), *tick as f32);
+            }
+            let mut kept = ticks;
+            kept.sort_unstable();
+            kept.dedup();
+            let kept = &kept[kept.len().saturating_sub(SAMPLES_KEPT)..];
+            let (first, last) = (kept[0] as f32, kept[kept.len() - 1] as f32);
+            let exact = at as f32 + micros as f32 / 20_000.0;
+            let shown = shown(&x, at, micros).unwrap().into_state();
+            prop_assert!((shown - exact.clamp(first, last)).abs() < 1e-3, "{shown} {exact}");
+        }
+    }
+}

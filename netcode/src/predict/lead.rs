@@ -18,8 +18,10 @@ const JUMP_MAX_US: i64 = 100_000;
 const TOLERANCE_US: i64 = 2_000;
 /// The server's margins are from arrivals of this long.
 const WINDOW: Duration = Duration::from_millis(1100);
-/// How long it takes to forget that inputs were missing.
-const CAUTION_LASTS_US: i64 = 30_000_000;
+/// Ticks without an input for which one report makes more cautious.
+const CAUTION_TICKS_MAX: i64 = 3;
+/// How long it takes to forget a tick's worth of caution.
+const CAUTION_LASTS_US: i64 = 120_000_000;
 /// Leads are remembered this far apart, and so many of them.
 const HISTORY_STEP: Duration = Duration::from_millis(25);
 const HISTORY_MAX: usize = 128;
@@ -95,26 +97,30 @@ impl Lead {
     }
 
     /// The server says that it had no input for `ticks` more ticks. Call this after
-    /// [`on_margin`](Self::on_margin) if one message says both.
+    /// [`on_margin`](Self::on_margin) if one message says both, and not for ticks before the first
+    /// input that was sent. A state of the server that is newer than all that was predicted
+    /// ([`Reconciled::Ahead`](crate::predict::Reconciled::Ahead)) counts as one such tick.
     pub fn on_starved(&mut self, now: Instant, ticks: u64) {
         self.advance(now);
-        // What never arrives, for packets are lost, is not late: more lead is of use for one lost
-        // packet or two, not without end.
-        let ticks = i64::try_from(ticks.min(8)).unwrap_or(8);
-        let caution_max = self.period_us * 3 / 2;
-        self.caution_us = (self.caution_us + ticks * self.period_us / 4).min(caution_max);
-        let known_since = |jumped: Instant| now.saturating_since(jumped) > self.rtt + WINDOW;
-        if !self.jumped_at.is_none_or(known_since) {
-            return;
-        }
         let wanted_us = match self.margin_us {
-            Some(margin_us) if margin_us < 0 => self.lead_for(margin_us, now),
-            Some(_) => return,
             None => self.lead_us + self.period_us,
+            Some(margin_us) if margin_us < 0 => self.lead_for(margin_us, now),
+            // What never arrived, for packets are lost, was not late: more lead is of use for one
+            // lost packet or two, not without end.
+            Some(_) => {
+                let ticks = i64::try_from(ticks).unwrap_or(CAUTION_TICKS_MAX);
+                let asked = ticks.clamp(0, CAUTION_TICKS_MAX) * self.period_us / 2;
+                self.caution_us = (self.caution_us + asked).min(self.period_us * 3 / 2);
+                return;
+            }
         };
-        self.lead_us = wanted_us.clamp(self.lead_us, self.lead_us + JUMP_MAX_US).min(LEAD_MAX_US);
-        self.wanted_us = self.wanted_us.max(self.lead_us);
-        self.jumped_at = Some(now);
+        let known_since = |jumped: Instant| now.saturating_since(jumped) > self.rtt + WINDOW;
+        if self.jumped_at.is_none_or(known_since) {
+            let jump_us = (wanted_us - self.lead_us).clamp(0, JUMP_MAX_US);
+            self.lead_us = (self.lead_us + jump_us).min(LEAD_MAX_US);
+            self.wanted_us = self.wanted_us.max(self.lead_us);
+            self.jumped_at = Some(now);
+        }
     }
 
     /// How far to run ahead at `now`.

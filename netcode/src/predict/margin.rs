@@ -61,3 +61,45 @@ impl Margin {
         self.count > 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::{Margin, WINDOW};
+    use crate::tick::Tick;
+    use crate::time::Instant;
+
+    fn arrive(margin: &mut Margin, tick: u64, early_ms: i64) {
+        let starts_at = Instant::from_millis(1_000 + tick * 33);
+        let early = Duration::from_millis(early_ms.unsigned_abs());
+        let arrived_at = if early_ms < 0 { starts_at + early } else { starts_at - early };
+        margin.on_arrival(Tick::new(tick), arrived_at, starts_at);
+    }
+
+    #[test]
+    fn it_is_low_without_obeying_one_that_is_alone() {
+        let mut margin = Margin::new();
+        assert_eq!(margin.value_us(), 0);
+        for tick in 0..100 {
+            arrive(&mut margin, tick, if tick == 90 { -50 } else { 20 + tick as i64 % 5 });
+        }
+        assert_eq!(margin.value_us(), 20_000);
+        arrive(&mut margin, 100, -7);
+        assert_eq!(margin.value_us(), -7_000);
+        // Copies of what came in time are no arrivals.
+        (0..100).for_each(|tick| arrive(&mut margin, tick, -900));
+        assert_eq!(margin.value_us(), -7_000);
+        (101..101 + WINDOW as u64).for_each(|tick| arrive(&mut margin, tick, 30));
+        assert_eq!(margin.value_us(), 30_000);
+    }
+
+    #[test]
+    fn a_tick_out_of_this_world_is_ignored() {
+        let mut margin = Margin::new();
+        margin.on_arrival(Tick::new(u64::MAX), Instant::EPOCH, Instant::from_nanos(u64::MAX));
+        assert!(!margin.is_known());
+        arrive(&mut margin, 1, 5);
+        assert_eq!(margin.value_us(), 5_000);
+    }
+}

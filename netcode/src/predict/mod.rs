@@ -39,6 +39,8 @@ mod lead;
 mod margin;
 mod queue;
 mod rollback;
+#[cfg(test)]
+mod tests;
 
 pub use clock::{Position, TickClock};
 pub use input::InputBuffer;

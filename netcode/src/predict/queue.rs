@@ -124,3 +124,93 @@ impl<I: Clone> InputQueue<I> {
         slots.filter_map(|(index, slot)| Some((self.next + index as u64, slot.as_ref()?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::collections::btree_map::Entry;
+
+    use proptest::prelude::*;
+
+    use super::{INPUTS_WAITING_MAX, InputQueue, Inserted};
+    use crate::tick::Tick;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Op {
+        Insert(u64),
+        Consume,
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let tick = prop_oneof![8 => 0..100_u64, 1 => any::<u64>(), 1 => Just(u64::MAX)];
+        prop_oneof![3 => tick.prop_map(Op::Insert), 1 => Just(Op::Consume)]
+    }
+
+    proptest! {
+        #[test]
+        fn each_tick_consumes_the_first_input_that_came_for_it_or_holds(
+            ops in prop::collection::vec(op(), 0..300),
+        ) {
+            let mut queue = InputQueue::new(Tick::new(5));
+            let (mut next, mut last, mut starved) = (5, 0, 0);
+            let mut waiting = BTreeMap::new();
+            // Each arrival is told apart by its number.
+            for (op, number) in ops.into_iter().zip(1_usize..) {
+                match op {
+                    Op::Insert(tick) => {
+                        let expected = if tick < next {
+                            Inserted::Late
+                        } else if tick - next >= INPUTS_WAITING_MAX as u64 {
+                            Inserted::TooEarly
+                        } else if let Entry::Vacant(place) = waiting.entry(tick) {
+                            place.insert(number);
+                            Inserted::Fresh
+                        } else {
+                            Inserted::Duplicate
+                        };
+                        prop_assert_eq!(queue.insert(Tick::new(tick), number), expected);
+                    }
+                    Op::Consume => {
+                        let arrived = waiting.remove(&next);
+                        last = arrived.unwrap_or(last);
+                        starved += u64::from(arrived.is_none());
+                        let consumed = queue.consume();
+                        prop_assert_eq!(consumed.tick, Tick::new(next));
+                        prop_assert_eq!(consumed.input, last);
+                        prop_assert_eq!(consumed.is_starved, arrived.is_none());
+                        next += 1;
+                    }
+                }
+                prop_assert_eq!(queue.next(), Tick::new(next));
+                prop_assert_eq!((*queue.last(), queue.starved()), (last, starved));
+                let model = waiting.iter().map(|(&tick, input)| (Tick::new(tick), input));
+                prop_assert!(queue.waiting().eq(model));
+            }
+        }
+    }
+
+    #[test]
+    fn a_queue_that_moved_goes_on_where_it_was() {
+        let mut source = InputQueue::new(Tick::new(1));
+        for tick in [1, 2, 4] {
+            source.insert(Tick::new(tick), tick);
+        }
+        source.consume();
+        let mut target = InputQueue::restore(source.next(), *source.last(), source.starved());
+        for (tick, input) in source.waiting() {
+            assert_eq!(target.insert(tick, *input), Inserted::Fresh);
+        }
+        for _ in 0..5 {
+            assert_eq!(source.consume(), target.consume());
+        }
+        assert_eq!(target.starved(), 3);
+    }
+
+    #[test]
+    fn the_last_tick_of_all_is_harmless() {
+        let mut queue = InputQueue::new(Tick::new(u64::MAX));
+        assert_eq!(queue.insert(Tick::new(u64::MAX), 1), Inserted::Fresh);
+        assert_eq!(queue.consume().input, 1);
+        assert_eq!(queue.consume().tick, Tick::new(u64::MAX));
+    }
+}

@@ -171,3 +171,67 @@ pub(super) fn exponent(value: u32, k: u32) -> u32 {
 fn wide_digits(value: u64) -> u32 {
     (64 - value.leading_zeros()).div_ceil(4).max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{BitReader, BitWriter, number_bits, wide_bits};
+
+    #[derive(Clone, Copy, Debug)]
+    enum Item {
+        Bits(u32, u32),
+        Number(u32, u32),
+        Wide(u64),
+    }
+
+    fn item() -> impl Strategy<Value = Item> {
+        let value = (any::<u32>(), 1..32_u32).prop_map(|(value, shift)| value >> shift);
+        prop_oneof![
+            (any::<u32>(), 0..=32_u32).prop_map(|(value, count)| Item::Bits(
+                (u64::from(value) & ((1 << count) - 1)) as u32,
+                count
+            )),
+            (value, 0..10_u32).prop_map(|(value, k)| Item::Number(value, k)),
+            (any::<u64>(), 0..64_u32).prop_map(|(value, shift)| Item::Wide(value >> shift)),
+        ]
+    }
+
+    fn bits(item: Item) -> usize {
+        match item {
+            Item::Bits(_, count) => count as usize,
+            Item::Number(value, k) => number_bits(value, k),
+            Item::Wide(value) => wide_bits(value),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read_and_costs_what_was_said(
+            items in prop::collection::vec(item(), 0..40),
+        ) {
+            let total: usize = items.iter().map(|item| bits(*item)).sum();
+            let mut out = Vec::new();
+            // One bit more would not have been there.
+            let mut writer = BitWriter::new(&mut out, total);
+            for item in &items {
+                match *item {
+                    Item::Bits(value, count) => writer.bits(value, count),
+                    Item::Number(value, k) => writer.number(value, k),
+                    Item::Wide(value) => writer.wide(value),
+                }
+            }
+            writer.finish();
+            prop_assert_eq!(out.len(), total.div_ceil(8));
+            let mut reader = BitReader::new(&out);
+            for item in &items {
+                match *item {
+                    Item::Bits(value, count) => prop_assert_eq!(reader.bits(count), Ok(value)),
+                    Item::Number(value, k) => prop_assert_eq!(reader.number(k), Ok(value)),
+                    Item::Wide(value) => prop_assert_eq!(reader.wide(), Ok(value)),
+                }
+            }
+            prop_assert_eq!(reader.finish(), Ok(()));
+        }
+    }
+}

@@ -155,6 +155,11 @@ impl SnapshotDecoder {
         self.view.get(index)
     }
 
+    #[cfg(test)]
+    pub(super) fn known(&self, tick: Tick) -> Option<&Known> {
+        self.ring.get(tick)
+    }
+
     /// Takes what `known` has of news into the view.
     fn look(&mut self, known: &Known) -> Freshness {
         if self.tick.is_some_and(|newest| known.tick < newest) {

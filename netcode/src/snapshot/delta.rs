@@ -222,3 +222,52 @@ pub(super) fn read_changed(
 fn mask_bits(codings: &[Coding]) -> u32 {
     codings.len() as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Coding, changed_bits, read_changed, write_changed};
+    use crate::snapshot::bits::{BitReader, BitWriter};
+    use crate::snapshot::quantize::Codec;
+    use crate::snapshot::schema::Field;
+
+    /// A field with two values of it, near or far.
+    fn change() -> impl Strategy<Value = (Coding, i32, i32)> {
+        let codec = prop_oneof![
+            (1..=16_u8).prop_map(|bits| Codec::Angle { bits }),
+            (0..30_u32, any::<i32>()).prop_map(|(bits, min)| {
+                let max = i64::from(min) + (1_i64 << bits) - 1;
+                Codec::Integer { min, max: max.min(i64::from(i32::MAX)) as i32 }
+            }),
+            Just(Codec::Range { min: -512.0, max: 512.0, precision: 1.0 / 512.0 }),
+        ];
+        (codec, any::<u32>(), any::<i32>(), 0..32_u32).prop_map(|(codec, from, by, shift)| {
+            let values = i64::from(codec.max()) + 1;
+            let from = i64::from(from) % values;
+            let to = (from + i64::from(by >> shift)).rem_euclid(values);
+            (Coding::new(&Field { name: "field", codec }), from as i32, to as i32)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_changed_is_read_and_costs_what_was_said(
+            changes in prop::collection::vec(change(), 0..16),
+        ) {
+            let codings: Vec<_> = changes.iter().map(|(coding, ..)| *coding).collect();
+            let from: Vec<_> = changes.iter().map(|(_, from, _)| *from).collect();
+            let to: Vec<_> = changes.iter().map(|(.., to)| *to).collect();
+            let bits = changed_bits(&codings, &from, &to);
+            let mut out = Vec::new();
+            let mut writer = BitWriter::new(&mut out, bits);
+            write_changed(&codings, &from, &to, &mut writer);
+            writer.finish();
+            prop_assert_eq!(out.len(), bits.div_ceil(8));
+            let (mut reader, mut values) = (BitReader::new(&out), Vec::new());
+            read_changed(&codings, &from, &mut reader, &mut values).unwrap();
+            prop_assert_eq!(values, to);
+            prop_assert_eq!(reader.finish(), Ok(()));
+        }
+    }
+}

@@ -75,6 +75,8 @@ struct Plan {
     removed: Vec<(u32, EntityId)>,
     items: Vec<Item>,
     order: Vec<u32>,
+    /// How many of `removed` are there to be added again, as another kind.
+    replaced_count: usize,
     /// How many of `removed` fit.
     removed_count: usize,
     is_complete: bool,
@@ -182,6 +184,11 @@ impl SnapshotEncoder {
         self.waiting.clear();
     }
 
+    #[cfg(test)]
+    pub(super) fn known(&self, tick: Tick) -> Option<&Known> {
+        self.ring.get(tick)
+    }
+
     /// Forgets a baseline that the client may have forgotten.
     fn give_up_baseline(&mut self, tick: Tick) {
         let Some(baseline) = self.baseline else { return };
@@ -203,7 +210,7 @@ impl SnapshotEncoder {
     fn settle(&mut self, tick: Tick, candidates: &[Candidate<'_>], bytes: usize) -> Encoded {
         let removed = self.plan.removed_count;
         let mut encoded = Encoded { removed, bytes, ..Encoded::default() };
-        encoded.postponed = self.plan.removed.len() - removed;
+        encoded.postponed = self.plan.removed.len() - removed + self.plan.replaced_count;
         self.waiting.clear();
         for item in &self.plan.items {
             let id = candidates[item.candidate as usize].id;
@@ -241,6 +248,7 @@ impl Plan {
         waiting: &[Waiting],
     ) {
         self.removed.clear();
+        self.replaced_count = 0;
         self.items.clear();
         let mut known = baseline.entries().iter().enumerate().peekable();
         let mut waiting = waiting.iter().peekable();
@@ -253,9 +261,10 @@ impl Plan {
             let waited = waiting.next_if(|waiting| waiting.id == id);
             let mentioned = waited.and_then(|waiting| waiting.mentioned);
             let (key, reason, bits) = match known.next_if(|(_, entry)| entry.id == id) {
-                // Never seen in practice, as a name is never used again: it vanishes first.
+                // Not seen in practice, as a name is never used again. It vanishes first.
                 Some((index, entry)) if entry.kind != candidate.state.kind() => {
                     self.removed.push((index as u32, id));
+                    self.replaced_count += 1;
                     continue;
                 }
                 Some((index, entry)) => {

@@ -81,6 +81,8 @@ mod encoder;
 mod error;
 mod quantize;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 pub use baseline::SNAPSHOTS_KEPT;
 pub use decoder::{Decoded, Freshness, Seen, SnapshotDecoder};
