@@ -3,7 +3,6 @@
 //! `axum::serve` waits for ever for a slow client. This loop bounds everything that a client can
 //! make us wait for or remember, and leaves the rest to `hyper`.
 
-use core::future::Future;
 use core::pin::pin;
 use core::time::Duration;
 use std::sync::Arc;
@@ -95,6 +94,6 @@ async fn serve_one(stream: TcpStream, router: Router, stopped: watch::Receiver<(
     }
 }
 
-fn until_dropped(mut stopped: watch::Receiver<()>) -> impl Future<Output = ()> {
-    async move { while stopped.changed().await.is_ok() {} }
+async fn until_dropped(mut stopped: watch::Receiver<()>) {
+    while stopped.changed().await.is_ok() {}
 }

@@ -1,0 +1,3 @@
+//! The server as a whole, seen from outside: one module a promise.
+
+mod page;
