@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod demo;
+pub mod gateway;
 pub mod ids;
 pub mod matchmaking;
 pub mod persistence;

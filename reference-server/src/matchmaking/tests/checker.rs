@@ -23,6 +23,7 @@ pub(super) struct Checker {
 }
 
 struct OpenTicket {
+    party: Option<PartyId>,
     members: Vec<CharacterId>,
     since: Instant,
     rating: f64,
@@ -89,6 +90,9 @@ impl Checker {
             Output::Replied { .. } => {}
             Output::PartyChanged { party, members } => {
                 assert!(!members.is_empty() && members.len() <= self.config.party_max as usize);
+                let mut open = self.open.values();
+                assert!(open.all(|ticket| ticket.party != Some(*party)), "an outdated ticket");
+                assert!(members.iter().all(|member| self.ticket_of(*member).is_none()));
                 self.parties.insert(*party, members.clone());
                 let mut all: Vec<CharacterId> = self.parties.values().flatten().copied().collect();
                 all.sort_unstable();
@@ -139,7 +143,8 @@ impl Checker {
         }
         let total: f64 = members.iter().map(|member| self.ratings[member].value).sum();
         let rating = total / members.len() as f64;
-        self.open.insert(ticket, OpenTicket { members: members.to_vec(), since: now, rating });
+        let members = members.to_vec();
+        self.open.insert(ticket, OpenTicket { party, members, since: now, rating });
     }
 
     fn on_found(&mut self, now: Instant, id: MatchId, players: &[MatchedPlayer]) {
