@@ -106,7 +106,7 @@ fn what_the_server_decides_otherwise_is_corrected_and_counted() {
 fn a_declared_discontinuity_is_no_correction() {
     let mut world = World::new(LinkConfig::CALM, 5);
     world.play(50 * STEPS);
-    world.script = Box::new(|_, _| Walk(3));
+    world.script = Box::new(|tick, _| Walk((tick.get() * 5 % 7) as i8));
     world.run(Duration::from_secs(1));
     let owned = world.owner().owned.get_mut(&CHARACTER).unwrap();
     owned.character.x = 10 * STEPS;
