@@ -1,0 +1,4 @@
+//! See `fuzz::control`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::control::run(bytes));
