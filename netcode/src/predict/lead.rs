@@ -28,6 +28,8 @@ const HISTORY_MAX: usize = 128;
 
 /// How far the client has to run ahead so that its inputs arrive in time, and no further.
 ///
+/// At `now` the client plays up to the tick of `clock.position_at(now + lead.lead(now))`.
+///
 /// It is led by the margins that the server reports: how early inputs arrive before their ticks.
 /// Before the first, half a round trip has to do. A report tells of the past, so that what it asks
 /// for is measured against the leads of that time; the loop cannot overshoot.

@@ -48,12 +48,13 @@ pub enum Reconciled<S> {
 pub struct Predictor<S, I> {
     /// The last tick for which the state is the server's.
     confirmed: Tick,
-    /// The state after `confirmed`, or what is left of it: the one before the first step.
+    /// The state after `base_tick`: that of `confirmed`, unless prediction ran too far ahead of it.
     base: S,
-    /// The tick after which `base` is the state.
     base_tick: Tick,
     /// One for each tick after `base_tick`.
     steps: VecDeque<Step<S, I>>,
+    /// The newest input, to be held in ticks that are skipped, as the server does.
+    held: Option<I>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,7 +67,7 @@ struct Step<S, I> {
 impl<S: Clone, I: Clone> Predictor<S, I> {
     /// Starts from the server's state after `tick`.
     pub fn new(tick: Tick, state: S) -> Self {
-        Self { confirmed: tick, base: state, base_tick: tick, steps: VecDeque::new() }
+        Self { confirmed: tick, base: state, base_tick: tick, steps: VecDeque::new(), held: None }
     }
 
     /// Steps to the state after `tick`. Ticks that were skipped hold the last input that was
@@ -82,11 +83,12 @@ impl<S: Clone, I: Clone> Predictor<S, I> {
             self.base_tick = tick.saturating_back(1);
             self.steps.clear();
         } else if skipped > 0 {
-            let held = self.steps.back().map_or_else(|| input.clone(), |last| last.input.clone());
+            let held = self.held.clone().unwrap_or_else(|| input.clone());
             for _ in 0..skipped {
                 self.step(held.clone(), &mut step);
             }
         }
+        self.held = Some(input.clone());
         self.step(input, &mut step);
     }
 
@@ -106,8 +108,8 @@ impl<S: Clone, I: Clone> Predictor<S, I> {
             return Reconciled::Ahead;
         }
         let behind = tick.saturating_since(self.base_tick) as usize;
-        let is_same =
-            same(self.steps.get(behind.wrapping_sub(1)).map_or(&self.base, |s| &s.state), &state);
+        let last = behind.checked_sub(1).and_then(|index| self.steps.get(index));
+        let is_same = same(last.map_or(&self.base, |last| &last.state), &state);
         let before = (!is_same).then(|| self.state().clone());
         self.confirmed = tick;
         self.base_tick = tick;
@@ -124,7 +126,10 @@ impl<S: Clone, I: Clone> Predictor<S, I> {
 
     /// Starts again from the server's state after `tick`, and forgets everything predicted.
     pub fn reset(&mut self, tick: Tick, state: S) {
-        *self = Self::new(tick, state);
+        self.confirmed = tick;
+        self.base = state;
+        self.base_tick = tick;
+        self.steps.clear();
     }
 
     /// The newest state.

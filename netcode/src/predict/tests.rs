@@ -418,3 +418,17 @@ proptest! {
         prop_assert_eq!((predictor.tick(), *predictor.state()), (Tick::new(last), server));
     }
 }
+
+#[test]
+fn skipped_ticks_hold_the_last_input_even_if_it_is_confirmed() {
+    let add = |state: &mut u64, input: &u64, _: Tick| *state += input;
+    let mut predictor = Predictor::new(Tick::ZERO, 0);
+    predictor.predict(Tick::new(1), 10, add);
+    assert_eq!(predictor.reconcile(Tick::new(1), 10, u64::eq, add), Reconciled::Confirmed);
+    predictor.predict(Tick::new(4), 1, add);
+    assert_eq!(*predictor.state(), 31);
+    assert_eq!(predictor.reconcile(Tick::new(3), 30, u64::eq, add), Reconciled::Confirmed);
+    assert_eq!(predictor.reconcile(Tick::new(3), 99, u64::eq, add), Reconciled::Stale);
+    assert_eq!(predictor.reconcile(Tick::new(6), 50, u64::eq, add), Reconciled::Ahead);
+    assert_eq!((predictor.tick(), *predictor.state()), (Tick::new(6), 50));
+}

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::snapshot::SnapshotError;
+use crate::snapshot::baseline::SNAPSHOTS_KEPT;
 use crate::snapshot::decoder::{Freshness, SnapshotDecoder};
 use crate::snapshot::encoder::{Candidate, ENTITIES_MAX, Encoded, SnapshotEncoder};
+use crate::snapshot::error::SnapshotError;
 use crate::snapshot::quantize::Codec;
 use crate::snapshot::schema::{EntityId, EntityState, Field, Kind, KindId, Schema};
 use crate::tick::Tick;
@@ -362,7 +363,10 @@ fn under_a_tiny_budget_everyone_gets_through() {
         let mut message = Vec::new();
         encoder.encode(tick, &candidates, 120, &mut message);
         assert!((100..=120).contains(&message.len()), "{}", message.len());
+        let known_before = decoder.seen().len();
         decoder.decode(tick, &message).unwrap();
+        // What was added is added again until the server knows that it arrived.
+        assert!(decoder.seen().len() >= known_before);
         receipts.push(tick);
         if now > 4 {
             encoder.on_acked(receipts[receipts.len() - 4]);
@@ -417,4 +421,82 @@ fn a_crowd_that_walks_costs_little() {
     }
     let bits = total * 8 / count;
     assert!(bits <= 26, "{bits} bits for each change");
+}
+
+/// Markers, which have no fields.
+fn markers(count: u64) -> (Vec<EntityId>, EntityState) {
+    ((0..count).map(EntityId).collect(), EntityState::new(KindId(1), &[]))
+}
+
+fn candidates<'a>(ids: &[EntityId], state: &'a EntityState) -> Vec<Candidate<'a>> {
+    ids.iter().map(|&id| Candidate { id, state, priority: 1.0 }).collect()
+}
+
+#[test]
+fn nobody_knows_more_than_the_most() {
+    let (ids, state) = markers(ENTITIES_MAX as u64 + 900);
+    let (mut encoder, mut decoder) =
+        (SnapshotEncoder::new(schema()), SnapshotDecoder::new(schema()));
+    for tick in (1..4).map(Tick::new) {
+        let mut message = Vec::new();
+        let encoded = encoder.encode(tick, &candidates(&ids, &state), 100_000, &mut message);
+        assert_eq!(encoded.postponed, 900);
+        decoder.decode(tick, &message).unwrap();
+        assert_eq!(decoder.seen().len(), ENTITIES_MAX);
+        encoder.on_acked(tick);
+    }
+}
+
+#[test]
+fn a_baseline_that_may_be_forgotten_is_given_up() {
+    let (ids, state) = markers(3);
+    let mut encoder = SnapshotEncoder::new(schema());
+    for number in 1..200 {
+        let (tick, mut message) = (Tick::new(number), Vec::new());
+        encoder.encode(tick, &candidates(&ids, &state), 100, &mut message);
+        // One receipt, and then none.
+        if number == 1 {
+            encoder.on_acked(tick);
+        }
+        let is_kept = number < 1 + SNAPSHOTS_KEPT as u64;
+        assert_eq!(encoder.baseline(), is_kept.then_some(Tick::new(1)), "{tick:?}");
+        // Whoever comes late knows no baseline, and needs none when there is none.
+        let decoded = SnapshotDecoder::new(schema()).decode(tick, &message);
+        let baseline = Tick::new(1);
+        if is_kept && number > 1 {
+            assert_eq!(decoded, Err(SnapshotError::UnknownBaseline { baseline }));
+        } else {
+            assert_eq!(decoded.unwrap().added, 3);
+        }
+    }
+    // A receipt for what no longer counts changes nothing; one for what does sets it going again.
+    encoder.on_acked(Tick::new(2));
+    assert_eq!(encoder.baseline(), None);
+    encoder.on_acked(Tick::new(199));
+    assert_eq!(encoder.baseline(), Some(Tick::new(199)));
+    encoder.restart();
+    assert_eq!(encoder.baseline(), None);
+}
+
+#[test]
+fn a_refused_message_leaves_the_view_alone() {
+    let (ids, state) = markers(3);
+    let (mut encoder, mut decoder) =
+        (SnapshotEncoder::new(schema()), SnapshotDecoder::new(schema()));
+    let mut messages = Vec::new();
+    for tick in (1..=2).map(Tick::new) {
+        let mut message = Vec::new();
+        encoder.encode(tick, &candidates(&ids, &state), 100, &mut message);
+        encoder.on_acked(tick);
+        messages.push(message);
+    }
+    let unknown = SnapshotError::UnknownBaseline { baseline: Tick::new(1) };
+    assert_eq!(decoder.decode(Tick::new(2), &messages[1]), Err(unknown));
+    assert_eq!((decoder.tick(), decoder.seen().len()), (None, 0));
+    decoder.decode(Tick::new(1), &messages[0]).unwrap();
+    assert_eq!(decoder.decode(Tick::new(1), &messages[0]).unwrap().freshness, Freshness::Older);
+    assert_eq!(decoder.decode(Tick::new(3), &[]).unwrap().freshness, Freshness::Nothing);
+    assert_eq!(decoder.decode(Tick::new(3), &[0xff]), Err(SnapshotError::Truncated));
+    assert_eq!((decoder.tick(), decoder.seen().len()), (Some(Tick::new(1)), 3));
+    assert_eq!(decoder.entities().map(|(id, _)| id).collect::<Vec<_>>(), ids);
 }
