@@ -1,17 +1,22 @@
 //! Rates from successive totals, for whoever shows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::ids::ZoneId;
 use crate::telemetry::status::WorldStatus;
 
-/// Turns totals into rates. Each reader has one of its own.
+/// Zones publish a few times a second, at moments of their own: over much less than this, the
+/// number of times that they did is most of the difference.
+const WINDOW: Duration = Duration::from_secs(2);
+
+/// Turns totals into rates over the last two seconds. Each reader has one of its own.
 ///
 /// The first observation has nothing to be compared with: all its rates are zero.
 #[derive(Debug, Default)]
 pub struct RateMeter {
-    before: Option<(Duration, BTreeMap<ZoneId, Sample>)>,
+    /// Oldest first: the newest of those that are older than the window, and all after it.
+    past: VecDeque<(Duration, BTreeMap<ZoneId, Sample>)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,16 +45,18 @@ impl RateMeter {
             (zone.zone, Sample { ticks: zone.tick, bytes_in, bytes_out })
         });
         let samples: BTreeMap<_, _> = samples.collect();
+        while self.past.get(1).is_some_and(|(at, _)| elapsed.saturating_sub(*at) >= WINDOW) {
+            self.past.pop_front();
+        }
         let rates = samples.iter().map(|(zone, sample)| {
-            let before = self.before.as_ref();
-            let before = before.and_then(|(at, zones)| Some((*at, *zones.get(zone)?)));
+            let before = self.past.front().and_then(|(at, zones)| Some((*at, *zones.get(zone)?)));
             let rates = before.map_or_else(Rates::default, |(at, before)| {
                 rates_between(before, *sample, elapsed.saturating_sub(at))
             });
             (*zone, rates)
         });
         let rates = rates.collect();
-        self.before = Some((elapsed, samples));
+        self.past.push_back((elapsed, samples));
         rates
     }
 }
@@ -92,6 +99,18 @@ mod tests {
         let expected =
             Rates { ticks_per_s: 30.0, bytes_in_per_s: 1_000.0, bytes_out_per_s: 2_000.0 };
         assert_eq!(rates, expected);
+    }
+
+    #[test]
+    fn what_is_older_than_the_window_does_not_count() {
+        let mut meter = RateMeter::default();
+        for second in 0..=10 {
+            observe(&mut meter, second * 1_000, 0, 0);
+        }
+        assert_eq!(observe(&mut meter, 11_000, 0, 600).bytes_in_per_s, 300.0);
+        assert_eq!(observe(&mut meter, 12_000, 0, 600).bytes_in_per_s, 300.0);
+        assert_eq!(observe(&mut meter, 13_000, 0, 600).bytes_in_per_s, 0.0);
+        assert!(meter.past.len() <= 4);
     }
 
     #[test]
