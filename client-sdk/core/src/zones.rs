@@ -27,13 +27,13 @@ use netcode::wire::{ChannelId, CloseCode};
 use crate::event::ZoneId;
 
 /// Zones that a client is connected to at a time: the owner and all that meet in its corner, twice.
+/// The connection to a zone that the character has left is for that zone to end, because a player
+/// on a border comes back; but the longest left makes room when there is none.
 const ZONES_MAX: usize = 8;
 /// How often an address that is not free yet is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// How long it is tried.
 const RETRY_FOR: Duration = Duration::from_secs(5);
-/// How long a zone that the character has left is kept: a player on a border comes back.
-const LINGER: Duration = Duration::from_secs(10);
 
 /// What became of the connection to a zone.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +49,7 @@ enum Purpose {
     /// It is entered, owns the character, or is about to.
     Wanted,
     /// The character has left it.
-    Left { until: Instant },
+    Left { since: Instant },
 }
 
 #[derive(Debug)]
@@ -57,9 +57,6 @@ struct Link {
     handle: ConnectionHandle,
     is_open: bool,
     purpose: Purpose,
-    /// It was offered since the character entered it: by the next owner, whose offer may be here
-    /// before it is known to be the owner.
-    is_offered: bool,
 }
 
 #[derive(Debug)]
@@ -98,18 +95,17 @@ impl Zones {
         access: ConnectAccess,
     ) -> bool {
         if let Some(link) = self.links.get_mut(&zone) {
-            (link.purpose, link.is_offered) = (Purpose::Wanted, true);
+            link.purpose = Purpose::Wanted;
             return true;
         }
-        if self.links.len() + self.waiting.len() >= ZONES_MAX && !self.waiting.contains_key(&zone) {
+        if !self.waiting.contains_key(&zone) && !self.make_room(now) {
             return false;
         }
         match self.endpoint.connect(now, address, &access) {
             Ok(handle) => {
                 self.waiting.remove(&zone);
                 self.names.insert(handle, zone);
-                let purpose = Purpose::Wanted;
-                let link = Link { handle, is_open: false, purpose, is_offered: false };
+                let link = Link { handle, is_open: false, purpose: Purpose::Wanted };
                 self.links.insert(zone, link);
                 true
             }
@@ -139,14 +135,13 @@ impl Zones {
         }
     }
 
-    /// The character has gone from one zone to another. The connection to the one that it left
-    /// stays for a while.
+    /// The character has gone from one zone to another.
     pub(crate) fn on_crossed(&mut self, now: Instant, from: ZoneId, to: ZoneId) {
         if let Some(link) = self.links.get_mut(&to) {
-            (link.purpose, link.is_offered) = (Purpose::Wanted, false);
+            link.purpose = Purpose::Wanted;
         }
-        if let Some(link) = self.links.get_mut(&from).filter(|link| !link.is_offered) {
-            link.purpose = Purpose::Left { until: now + LINGER };
+        if let Some(link) = self.links.get_mut(&from) {
+            link.purpose = Purpose::Left { since: now };
         }
     }
 
@@ -197,11 +192,6 @@ impl Zones {
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         self.endpoint.handle_timeout(now);
-        let is_over = |link: &Link| matches!(link.purpose, Purpose::Left { until } if now >= until);
-        let over: Vec<_> =
-            self.links.iter().filter(|(_, link)| is_over(link)).map(|(zone, _)| *zone).collect();
-        over.into_iter().for_each(|zone| self.close(now, zone));
-
         self.waiting.retain(|_, waiting| now < waiting.until);
         let due = |waiting: &Waiting| now >= waiting.again_at;
         let due: Vec<_> = self.waiting.iter().filter(|(_, w)| due(w)).map(|(z, _)| *z).collect();
@@ -224,12 +214,8 @@ impl Zones {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let left = self.links.values().filter_map(|link| match link.purpose {
-            Purpose::Wanted => None,
-            Purpose::Left { until } => Some(until),
-        });
         let waiting = self.waiting.values().map(|waiting| waiting.again_at.min(waiting.until));
-        self.endpoint.poll_timeout().into_iter().chain(left).chain(waiting).min()
+        self.endpoint.poll_timeout().into_iter().chain(waiting).min()
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<(ZoneId, ZoneEvent)> {
@@ -255,5 +241,72 @@ impl Zones {
             }
         }
         None
+    }
+
+    /// `false` if there is no room for one more.
+    fn make_room(&mut self, now: Instant) -> bool {
+        if self.links.len() + self.waiting.len() < ZONES_MAX {
+            return true;
+        }
+        let left = self.links.iter().filter_map(|(zone, link)| match link.purpose {
+            Purpose::Left { since } => Some((since, *zone)),
+            Purpose::Wanted => None,
+        });
+        let Some((_, longest_left)) = left.min() else { return false };
+        self.close(now, longest_left);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use netcode::crypto::SecretKey;
+    use shardline_protocol::play::channels;
+
+    use super::{
+        ConnectAccess, EndpointConfig, Entropy, Instant, SocketAddr, ZONES_MAX, ZoneId, Zones,
+    };
+
+    const NOW: Instant = Instant::EPOCH;
+
+    fn connect(zones: &mut Zones, zone: u32) -> bool {
+        let mut entropy = Entropy::from_simulation_seed(zone.into());
+        let access = ConnectAccess {
+            token: Bytes::from_static(b"token"),
+            client_secret: SecretKey::generate(&mut entropy),
+            server_public: SecretKey::generate(&mut entropy).public(),
+        };
+        let address = SocketAddr::from(([10, 0, 0, 1], 1000 + zone as u16));
+        zones.connect(NOW, ZoneId(zone), address, access)
+    }
+
+    fn full() -> Zones {
+        let config = EndpointConfig::builder(channels()).build().unwrap();
+        let mut zones = Zones::new(config, Entropy::from_simulation_seed(1));
+        assert!((0..ZONES_MAX as u32).all(|zone| connect(&mut zones, zone)));
+        zones
+    }
+
+    #[test]
+    fn offers_without_end_open_no_connections_without_end() {
+        let mut zones = full();
+        assert!(!connect(&mut zones, 100));
+        assert!(connect(&mut zones, 3), "that one is there");
+        assert_eq!(zones.links.len(), ZONES_MAX);
+    }
+
+    #[test]
+    fn the_zone_that_was_left_first_makes_room() {
+        let mut zones = full();
+        for (from, to) in [(0, 1), (1, 2), (2, 0)] {
+            let now = NOW + core::time::Duration::from_secs(from.into());
+            zones.on_crossed(now, ZoneId(from), ZoneId(to));
+        }
+        assert!(connect(&mut zones, 100));
+        assert!(!zones.links.contains_key(&ZoneId(1)), "zone 0 was left first, but is the owner");
+        assert!(zones.poll_event().is_none(), "quietly");
+        assert!(connect(&mut zones, 101));
+        assert!(!connect(&mut zones, 102));
     }
 }
