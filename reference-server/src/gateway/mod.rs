@@ -42,6 +42,9 @@ pub mod sessions;
 pub mod stats;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 /// A connected client, by a number that is never used again.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionId(pub u64);
