@@ -1,6 +1,7 @@
 //! Matchmaking and zone servers for a large online world.
 
 pub mod admin;
+pub mod bus;
 pub mod demo;
 pub mod gateway;
 pub mod ids;
