@@ -46,7 +46,8 @@
 //!         }
 //!     }
 //!     if let Some(character) = client.character() {
-//!         println!("at {:?}, {} in view", client.game().position(character), client.entities().count());
+//!         let position = client.game().position(character);
+//!         println!("at {position:?}, {} in view", client.entities().count());
 //!     }
 //!     Ok(())
 //! }

@@ -264,7 +264,9 @@ mod tests {
     proptest! {
         /// `go` asserts that every transition is in the table.
         #[test]
-        fn no_order_of_events_breaks_the_table(steps in prop::collection::vec(0..STEPS.len(), 0..64)) {
+        fn no_order_of_events_breaks_the_table(
+            steps in prop::collection::vec(0..STEPS.len(), 0..64),
+        ) {
             let mut session = Session::new();
             for step in steps {
                 take(&mut session, STEPS[step]);

@@ -25,8 +25,8 @@ impl Connection {
             State::Open => {}
             State::Closing { code, .. } => return self.transmit_close(now, code, buffer),
             //= book/src/spec/handshake.md#amplification
-            //# A server MUST NOT send more than three times the bytes that it received to an address
-            //# that is not proven.
+            //# A server MUST NOT send more than three times the bytes that it received to an
+            //# address that is not proven.
             State::Unconfirmed { .. } | State::Draining { .. } | State::Gone => return false,
         }
         let Some(due) = self.due(now) else { return false };

@@ -87,8 +87,9 @@ impl PacketKey {
         Self { key: LessSafeKey::new(unbound), iv, mask }
     }
 
-    /// Seals `packet[payload_at..]` in place and appends the tag. The header, `packet[..payload_at]`,
-    /// and the connection id are authenticated with it. A number must never be used twice.
+    /// Seals `packet[payload_at..]` in place and appends the tag. The header,
+    /// `packet[..payload_at]`, and the connection id are authenticated with it. A number must
+    /// never be used twice.
     pub fn seal(
         &self,
         number: PacketNumber,

@@ -237,7 +237,7 @@ async fn a_turn_dropped_halfway_loses_nothing() {
         until_connected(&mut house.server, &mut client).await;
         let (mut sent, mut heard) = (0, 0);
         while heard < MESSAGES {
-            // Every future here is dropped whenever another is faster, and most of all by the yield.
+            // Every future here is dropped whenever another is faster, most of all by the yield.
             tokio::select! {
                 biased;
                 () = echo(&mut house.server) => {}

@@ -28,7 +28,8 @@ fn reflected(world: &mut World) -> usize {
 
 //= book/src/spec/handshake.md#amplification
 //= type=test
-//# A server MUST NOT send more than three times the bytes that it received to an address that is not proven.
+//# A server MUST NOT send more than three times the bytes that it received to an address
+//# that is not proven.
 #[test]
 fn an_unproven_address_gets_at_most_three_times_what_came_from_it() {
     for policy in [RetryPolicy::Never, RetryPolicy::Always, RetryPolicy::Above { hellos_per_s: 2 }]

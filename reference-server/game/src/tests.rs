@@ -58,7 +58,9 @@ proptest! {
     }
 
     #[test]
-    fn what_decodes_is_legal_and_has_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..24)) {
+    fn what_decodes_is_legal_and_has_one_encoding(
+        bytes in prop::collection::vec(any::<u8>(), 0..24),
+    ) {
         let game = game();
         let mut rest = bytes.as_slice();
         if let Ok(input) = game.decode_input(&mut rest) {

@@ -99,7 +99,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frames_survive_any_cutting(texts in prop::collection::vec(".{0,40}", 0..8), cut in 1usize..40) {
+        fn frames_survive_any_cutting(
+            texts in prop::collection::vec(".{0,40}", 0..8),
+            cut in 1usize..40,
+        ) {
             let sent: Vec<_> = texts.into_iter().map(chat).collect();
             let mut bytes = Vec::new();
             sent.iter().for_each(|frame| encode(frame, &mut bytes));

@@ -1,9 +1,11 @@
 //! What is frequent between a client and a zone: inputs up, snapshots down.
 //!
 //! ```text
-//!   InputPacket     newest tick (varint) · count (1 B) · runs, newest first: repeats-1 (1 B) · input
+//!   InputPacket     newest tick (varint) · count (1 B)
+//!                   · runs, newest first: repeats-1 (1 B) · input
 //!   SnapshotHeader  tick (varint) · flags (1 B) · [own: epoch · override epoch · ticks since the
-//!                   last input consumed · starved (varints) · margin (2 B) · length (1 B) · character]
+//!                   last input consumed · starved (varints) · margin (2 B) · length (1 B)
+//!                   · character]
 //!   then the bytes of `netcode::snapshot`, to the end of the message
 //! ```
 //!

@@ -74,7 +74,8 @@ impl Settings {
     /// use reference_server::settings::sources::Sources;
     ///
     /// let environment = [("SHARDLINE_WORLD_ROWS".to_owned(), "3".to_owned())];
-    /// let settings = Settings::load(&Sources { environment: environment.into(), ..Sources::default() })?;
+    /// let sources = Sources { environment: environment.into(), ..Sources::default() };
+    /// let settings = Settings::load(&sources)?;
     /// assert_eq!((settings.world_rows, settings.world_cols), (3, 2));
     /// # Ok::<(), reference_server::settings::error::SettingsError>(())
     /// ```
@@ -258,9 +259,8 @@ mod tests {
     fn a_file_that_is_not_there_is_named() {
         let sources = Sources { file: Some("no/such.toml".into()), ..Sources::default() };
         let error = Settings::load(&sources).unwrap_err();
-        assert!(
-            matches!(&error, SettingsError::File { path, .. } if path == &PathBuf::from("no/such.toml"))
-        );
+        let missing = PathBuf::from("no/such.toml");
+        assert!(matches!(&error, SettingsError::File { path, .. } if *path == missing));
     }
 
     #[test]

@@ -105,7 +105,8 @@ pub const TABLE: &[Setting] = &[
         name: "login.attempts_per_address_min",
         kind: Kind::Number { min: 1, max: 1_000_000 },
         default: "60",
-        help: "Logins tried from one network address (IPv6: one /64) in a minute; more are refused.",
+        help: "Logins tried from one network address (IPv6: one /64) in a minute; \
+               more are refused.",
     },
     Setting {
         name: "world.cols",
@@ -182,12 +183,13 @@ pub fn flags(matches: &ArgMatches) -> Flags {
 pub fn markdown() -> String {
     let mut page = String::from(
         "# Settings\n\n\
-         <!-- Written by a test from `reference-server/src/settings/table.rs`. Change it there. -->\n\n\
-         Each setting has one name. `world.rows` is `rows = 2` under `[world]` in the settings file\n\
-         (TOML), `SHARDLINE_WORLD_ROWS` in the environment, and `--world-rows` on the command line.\n\
-         A flag beats the environment, the environment beats the file, the file beats the default.\n\
-         The server checks all of them at its start, and says which one is wrong, where it came from\n\
-         and what would be right.\n",
+         <!-- Written by a test from `reference-server/src/settings/table.rs`. \
+         Change it there. -->\n\n\
+         Each setting has one name. `world.rows` is `rows = 2` under `[world]` in the \
+         settings file\n(TOML), `SHARDLINE_WORLD_ROWS` in the environment, and \
+         `--world-rows` on the command line.\nA flag beats the environment, the environment \
+         beats the file, the file beats the default.\nThe server checks all of them at its \
+         start, and says which one is wrong, where it came from\nand what would be right.\n",
     );
     let mut table = "";
     for setting in TABLE {
