@@ -329,10 +329,11 @@ impl<G: Game> World<G> {
         }
         let reason = DisconnectReason::ZoneLost(error);
         let has_moved = error == ConnectionError::ClosedByPeer(CloseCode::Moved);
+        let is_silent = matches!(error, ConnectionError::TimedOut { .. });
         match &stay.phase {
             Phase::Leaving => self.end(now, None),
             // Another zone may show it yet.
-            Phase::Playing if has_moved || self.zones.has_other_than(zone) => {
+            Phase::Playing if has_moved || (is_silent && self.zones.has_other_than(zone)) => {
                 stay.phase = Phase::Crossing(Some(reason));
                 stay.deadline = Some(crossing_deadline);
                 self.events.push_back(WorldEvent::Crossing);

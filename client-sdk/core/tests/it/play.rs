@@ -152,6 +152,18 @@ fn a_lost_zone_leads_to_the_lobby_and_the_world_may_be_entered_again() {
 }
 
 #[test]
+fn a_zone_that_throws_the_player_out_ends_the_stay_near_a_border_too() {
+    let mut world = World::new(LinkConfig::CALM, 18);
+    world.play(90 * STEPS);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.client.connected_zones().count(), 2);
+    let now = world.now;
+    world.owner().close(now, CHARACTER, CloseCode::Kicked);
+    world.expect(|event| matches!(event, ClientEvent::Disconnected(_)));
+    assert!(world.now - now < Duration::from_secs(1));
+}
+
+#[test]
 fn a_silent_zone_is_lost_in_time() {
     let mut world = World::with_config(LinkConfig::CALM, 8, |config| {
         config.zone_timeout(Duration::from_secs(3))
