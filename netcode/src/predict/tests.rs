@@ -321,7 +321,7 @@ fn the_clock_converges_and_does_not_jump() {
         let mut dice = Dice(seed);
         let mut clock = TickClock::new(rate);
         let offset = 5_000_000_000_i64;
-        let mut before: Option<i64> = None;
+        let mut before: Option<(i64, i64)> = None;
         for sample in 0..3_000_i64 {
             // Snapshots at 30 Hz; the server is `offset` ahead, the way takes 50 ms and more.
             let sent = 10_000_000_000 + sample * 33_333_333;
@@ -332,16 +332,19 @@ fn the_clock_converges_and_does_not_jump() {
             let tick = rate.tick_at(sent, Instant::EPOCH);
             let start = rate.starts_at(tick, Instant::EPOCH);
             let micros = (sent - start).as_micros() as u32;
-            if let Some(before) = &mut before {
-                *before = nanos(rate, clock.position_at(now).unwrap());
+            if let Some((at, before)) = &mut before {
+                let position = nanos(rate, clock.position_at(now).unwrap());
+                let passed = now.as_nanos() as i64 - *at;
+                assert!((position - *before - passed).abs() <= passed.abs() / 20 + 2_000);
+                *before = position;
             }
             clock.on_sample(now, tick, micros, Duration::from_millis(100));
             let position = nanos(rate, clock.position_at(now).unwrap());
-            if let Some(before) = before {
+            if let Some((_, before)) = before {
                 let jump = (position - before).abs();
                 assert!(jump <= 100_002_000, "sample {sample}: {jump} ns");
             }
-            before = Some(position);
+            before = Some((now.as_nanos() as i64, position));
             let truth = now.as_nanos() as i64 + offset;
             if sample > 300 {
                 let error = (position - truth).abs();

@@ -250,6 +250,14 @@ mod tests {
         })
     }
 
+    #[test]
+    fn an_angle_takes_the_shorter_way_round() {
+        let heading = Coding::new(&Field { name: "heading", codec: Codec::Angle { bits: 10 } });
+        for (from, to) in [(1023, 0), (0, 1023), (512, 511), (1020, 3)] {
+            assert!(changed_bits(&[heading], &[from], &[to]) <= 7, "{from} to {to}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_changed_is_read_and_costs_what_was_said(

@@ -157,33 +157,40 @@ fn a_receipt_for_what_could_not_be_decoded_is_ignored() {
 
 #[test]
 fn what_returns_to_its_baseline_is_confirmed_though_others_fill_every_message() {
-    let (mut encoder, mut decoder) =
-        (SnapshotEncoder::new(schema()), SnapshotDecoder::new(schema()));
-    let mut dice = Dice(4);
-    for now in 1..70 {
-        let walker = |x: i32| EntityState::new(KindId(0), &[x, x, 0, 0, 0, 0]);
-        let mut states: Vec<_> = (0..60).map(|_| walker(dice.below(30_000) as i32)).collect();
-        // The first stands still, but for one tick of which no receipt comes.
-        states[0] = walker(if now == 51 { 8 } else { 7 });
-        let candidates: Vec<_> = (states.iter().zip(0..))
-            .map(|(state, id)| Candidate {
-                id: EntityId(id),
-                state,
-                priority: if id == 0 { 1000.0 } else { 1.0 },
-            })
-            .collect();
-        let (tick, mut message) = (Tick::new(now), Vec::new());
-        let encoded = encoder.encode(tick, &candidates, 120, &mut message);
-        assert!(encoded.postponed > 0);
-        decoder.decode(tick, &message).unwrap();
-        if now % 2 == 0 && now > 4 {
-            encoder.on_acked(Tick::new(now - 4));
-        }
-        let seen = decoder.get(EntityId(0));
-        match now {
-            51 => assert_eq!(seen.unwrap().state, states[0]),
-            52..56 => {}
-            _ => assert!(seen.is_none_or(|seen| seen.state == states[0]), "{tick:?}: {seen:?}"),
+    for is_gone_between in [false, true] {
+        let (mut encoder, mut decoder) =
+            (SnapshotEncoder::new(schema()), SnapshotDecoder::new(schema()));
+        let mut dice = Dice(4);
+        for now in 1..70 {
+            let walker = |x: i32| EntityState::new(KindId(0), &[x, x, 0, 0, 0, 0]);
+            let mut states: Vec<_> = (0..60).map(|_| walker(dice.below(30_000) as i32)).collect();
+            // The first stands still, but for one tick of which no receipt comes.
+            states[0] = walker(if now == 51 { 8 } else { 7 });
+            let mut candidates: Vec<_> = (states.iter().zip(0..))
+                .map(|(state, id)| {
+                    let priority = if id == 0 { 1000.0 } else { 1.0 };
+                    Candidate { id: EntityId(id), state, priority }
+                })
+                .collect();
+            let is_lost = is_gone_between && now == 52;
+            if is_lost {
+                candidates.remove(0);
+            }
+            let (tick, mut message) = (Tick::new(now), Vec::new());
+            let encoded = encoder.encode(tick, &candidates, 120, &mut message);
+            assert!(encoded.postponed > 0);
+            if !is_lost {
+                decoder.decode(tick, &message).unwrap();
+            }
+            if now % 2 == 0 && now > 4 && now != 56 {
+                encoder.on_acked(Tick::new(now - 4));
+            }
+            let seen = decoder.get(EntityId(0));
+            match now {
+                51 => assert_eq!(seen.unwrap().state, states[0]),
+                52..56 => {}
+                _ => assert!(seen.is_none_or(|seen| seen.state == states[0]), "{tick:?}: {seen:?}"),
+            }
         }
     }
 }

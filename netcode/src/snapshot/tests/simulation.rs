@@ -168,6 +168,16 @@ impl Simulation {
         }
     }
 
+    fn assert_view_fits_the_schema(&self) {
+        for seen in self.decoder.seen() {
+            let fields = self.schema.fields(seen.state.kind()).unwrap();
+            assert_eq!(fields.len(), seen.state.values().len());
+            for (field, value) in fields.iter().zip(seen.state.values()) {
+                assert!((0..=field.codec.max()).contains(value), "{seen:?}");
+            }
+        }
+    }
+
     fn assert_view_is_true_at(&self, tick: Tick) {
         let view: World = self.decoder.entities().map(|(id, state)| (id, *state)).collect();
         assert_eq!(view, self.truth[&tick]);
@@ -232,18 +242,11 @@ proptest! {
             disturb(world, dice, schema, 30);
             simulation.step(CALM);
         }
-        let schema = schema();
         for (ahead, bytes) in messages {
             let _ = simulation.decoder.decode(Tick::new(simulation.now + ahead), &bytes);
             let _ = simulation.decoder.decode(Tick::new(u64::MAX - ahead), &bytes);
             prop_assert!(simulation.decoder.seen().len() <= ENTITIES_MAX);
-            for seen in simulation.decoder.seen() {
-                let fields = schema.fields(seen.state.kind()).unwrap();
-                prop_assert_eq!(fields.len(), seen.state.values().len());
-                for (field, value) in fields.iter().zip(seen.state.values()) {
-                    prop_assert!((0..=field.codec.max()).contains(value));
-                }
-            }
+            simulation.assert_view_fits_the_schema();
         }
     }
 
@@ -270,6 +273,7 @@ proptest! {
             flight.message.truncate(cut.into());
         }
         let _ = simulation.decoder.decode(flight.tick, &flight.message);
+        simulation.assert_view_fits_the_schema();
     }
 }
 
