@@ -435,3 +435,33 @@ fn skipped_ticks_hold_the_last_input_even_if_it_is_confirmed() {
     assert_eq!(predictor.reconcile(Tick::new(6), 50, u64::eq, add), Reconciled::Ahead);
     assert_eq!((predictor.tick(), *predictor.state()), (Tick::new(6), 50));
 }
+
+#[test]
+fn the_lead_jumps_once_for_what_one_report_can_know() {
+    let rate = TickRate::new(30).unwrap();
+    let mut lead = Lead::new(rate, Duration::from_millis(80));
+    let before = lead.lead(Instant::EPOCH);
+    for _ in 0..10 {
+        lead.on_starved(Instant::EPOCH, 1);
+    }
+    assert!(lead.lead(Instant::EPOCH) - before <= rate.period());
+    let later = Instant::from_millis(1500);
+    lead.on_starved(later, 1);
+    assert!(lead.lead(later) - before > rate.period());
+}
+
+#[test]
+fn the_clock_does_not_follow_samples_that_were_held_up() {
+    let rate = TickRate::new(10).unwrap();
+    let mut clock = TickClock::new(rate);
+    for number in 1..200_u64 {
+        // Every other one waits 80 ms on its way down, which a round trip shows as much.
+        let held_up = if number % 2 == 0 { 80 } else { 0 };
+        let now = Instant::from_millis(number * 100 + 30 + held_up);
+        if let Some(position) = clock.position_at(now) {
+            let error = (nanos(rate, position) - now.as_nanos() as i64).abs();
+            assert!(error < 10_000, "sample {number}: {error} ns");
+        }
+        clock.on_sample(now, Tick::new(number), 0, Duration::from_millis(60 + held_up));
+    }
+}
