@@ -124,8 +124,9 @@ impl Model {
     }
 
     fn settle(&mut self, lease: Lease, settled: Settled) {
-        let is_it = |(_, _, out): &(u128, u64, Option<(Member, Lease)>)| matches!(out, Some((_, held)) if *held == lease);
-        let Some(at) = self.messages.iter().position(is_it) else { return };
+        let is_held = |out: &Option<(Member, Lease)>| out.is_some_and(|(_, held)| held == lease);
+        let position = self.messages.iter().position(|(_, _, out)| is_held(out));
+        let Some(at) = position else { return };
         match settled {
             Settled::Done => drop(self.messages.remove(at)),
             Settled::Return => {

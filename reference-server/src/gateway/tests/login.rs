@@ -127,7 +127,10 @@ fn a_second_login_replaces_the_first() {
         .collect();
     let logged_out = Output::LoggedOut { session: first, character: CharacterId(1) };
     assert!(
-        matches!(told[..], [out, Output::LoggedIn { session, .. }] if *out == logged_out && *session == second),
+        matches!(
+            told[..],
+            [out, Output::LoggedIn { session, .. }] if *out == logged_out && *session == second
+        ),
         "{told:?}"
     );
     assert_eq!(door.sessions.logged_in(), 1);
