@@ -4,7 +4,9 @@
 //! its promises whatever arrives. The same functions serve three masters:
 //!
 //! - `cargo test -p fuzz` replays the committed corpora on stable, as part of `cargo xtask test`;
-//! - `cargo fuzz run -s none --features libfuzzer TARGET` searches, guided by coverage;
+//! - `cargo fuzz run -s none --features libfuzzer TARGET target/corpus/TARGET fuzz/corpus/TARGET`
+//!   searches, guided by coverage, and keeps what it finds in the first of the two folders, which
+//!   has to be there;
 //! - `cargo run -p fuzz --example seed` writes the seeds of the corpora anew: valid encodings, and
 //!   mutations of them, the same on every machine.
 //!
