@@ -103,11 +103,14 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Id, key, and who has been given it.
+type Owed = (u128, u64, Option<(Member, Lease)>);
+
 /// What one named group owes, said in the plainest way: the messages in order, each with the
 /// lease that is out for it.
 #[derive(Default)]
 struct Model {
-    messages: Vec<(u128, u64, Option<(Member, Lease)>)>,
+    messages: Vec<Owed>,
 }
 
 impl Model {
@@ -124,9 +127,8 @@ impl Model {
     }
 
     fn settle(&mut self, lease: Lease, settled: Settled) {
-        let is_held = |out: &Option<(Member, Lease)>| out.is_some_and(|(_, held)| held == lease);
-        let position = self.messages.iter().position(|(_, _, out)| is_held(out));
-        let Some(at) = position else { return };
+        let is_it = |(_, _, out): &Owed| out.is_some_and(|(_, held)| held == lease);
+        let Some(at) = self.messages.iter().position(is_it) else { return };
         match settled {
             Settled::Done => drop(self.messages.remove(at)),
             Settled::Return => {

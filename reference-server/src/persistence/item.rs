@@ -69,9 +69,10 @@ impl Operation for Mint {
         let mut entry = Entry::new("mint").at(self.zone, Some(self.at))?;
         if let Some(Recorded { entry: earlier, .. }) = recorded(tx, self.txid).await? {
             entry.item = earlier.item;
-            let item = earlier.item.ok_or(LedgerError::Corrupt("mint without an item"))?;
-            let is_same = earlier == entry;
-            return Ok(is_same.then_some(item_id(item)).ok_or(MoveError::TxidReused));
+            return Ok(match earlier.item {
+                Some(item) if earlier == entry => Ok(item_id(item)),
+                _ => Err(MoveError::TxidReused),
+            });
         }
         let item: i64 =
             sqlx::query_scalar("INSERT INTO item (zone, x, y) VALUES (?1, ?2, ?3) RETURNING id")

@@ -88,13 +88,15 @@ async fn trade_moves_both_or_nothing() {
     fixture.ledger.trade(31, left, right).await.expect("the same answer");
     assert_eq!((fixture.items(ada).await, fixture.items(bob).await), (vec![ring.0], vec![sword.0]));
 
-    let (left, right) = (side(ada, a, Some(ring)), side(bob, b, None));
+    let (left, right) = (side(bob, b, None), side(ada, a, Some(ring)));
     fixture.ledger.trade(32, left, right).await.expect("a gift");
     assert_eq!(fixture.items(bob).await, [sword.0, ring.0]);
+    let reused = fixture.ledger.mint(32, ZoneId(0), [0.0; 2]).await;
+    assert!(matches!(reused, Err(MoveError::TxidReused)), "{reused:?}");
     let counts = fixture.ledger.counts().await.expect("counts");
     assert_eq!((counts.trades_committed, counts.items_present), (2, 2));
 
-    fixture.ledger.trade(33, side(ada, a, None), right).await.expect_err("nothing for nothing");
+    fixture.ledger.trade(33, left, side(ada, a, None)).await.expect_err("nothing for nothing");
     let itself = fixture.ledger.trade(34, side(bob, b, Some(ring)), side(bob, b, None)).await;
     itself.expect_err("with itself");
     audit(&fixture.path()).await;

@@ -1,6 +1,7 @@
 //! On real files: what is promised about disks cannot be shown without one.
 
 mod item;
+mod model;
 mod record;
 mod register;
 mod writer;

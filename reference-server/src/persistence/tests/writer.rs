@@ -17,7 +17,7 @@ use crate::persistence::tests::{Fixture, audit, file};
 use crate::persistence::writer::Operation;
 
 /// Lets a write reach the queue, without waiting for its answer.
-pub(super) fn ask<F: Future>(mut future: Pin<&mut F>) {
+pub(super) fn ask<F: Future + ?Sized>(mut future: Pin<&mut F>) {
     let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Pending), "nobody can have answered yet");
 }
