@@ -15,8 +15,8 @@
 //!
 //! # Invariants
 //!
-//! - A character has at most one owner, and its epoch never falls ([`register`]).
-//! - An item is in one place; it is never deleted and its id never used again ([`item`]).
+//! - A character has at most one owner, and its epoch never falls (`register`).
+//! - An item is in one place; it is never deleted and its id never used again (`item`).
 //! - Every move of an item is one row of an append-only table, and who made it was the owner at
 //!   that moment. The places of all items can be derived from these rows.
 //! - Who asks again with the same transaction id gets the same answer and changes nothing.
