@@ -232,8 +232,11 @@ fn an_unreliable_message_that_was_given_up_is_never_acknowledged_whole() {
     };
     // More messages at a time than are put together: the oldest are given up.
     let first: Vec<_> = (0..20).map(|id| receiver.on_frame(&frame(id, 0)).unwrap()).collect();
-    let second: Vec<_> = (0..20).map(|id| receiver.on_frame(&frame(id, 1)).unwrap()).collect();
-    let both = first.iter().zip(&second).filter(|both| *both == (&Taken::Yes, &Taken::Yes));
+    // The newest first: they make room, which the older ones must not take for theirs.
+    let second: Vec<_> =
+        (0..20).rev().map(|id| receiver.on_frame(&frame(id, 1)).unwrap()).collect();
+    let both =
+        first.iter().zip(second.iter().rev()).filter(|both| *both == (&Taken::Yes, &Taken::Yes));
     assert_eq!(both.count(), received_count(&mut receiver));
 }
 

@@ -5,6 +5,7 @@
 
 mod amplification;
 mod close;
+mod cost;
 mod delivery;
 mod determinism;
 mod handshake;
