@@ -290,6 +290,7 @@ impl<G: Game> AsyncClient<G> {
     pub async fn leave(&mut self) -> Result<(), CallError> {
         self.client.leave(self.clock.now());
         while self.client.state() == SessionState::Leaving {
+            self.keep_events();
             self.turn(None).await?;
         }
         Ok(())
@@ -325,9 +326,19 @@ impl<G: Game> AsyncClient<G> {
         self.client.close(now);
         let deadline = now + SHUT_DOWN_TIMEOUT;
         while !self.client.is_drained() && self.clock.now() < deadline {
+            // Nobody will ask for them; a turn does not wait while there is one.
+            while self.client.poll_event().is_some() {}
             if self.turn(Some(deadline)).await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Puts events aside for [`next_event`](Self::next_event): a turn does not wait while there is
+    /// one.
+    fn keep_events(&mut self) {
+        while let Some(event) = self.client.poll_event() {
+            self.kept.push_back(event);
         }
     }
 
