@@ -71,6 +71,3 @@ pub struct Owner {
     /// Raised by every change of the row.
     pub epoch: Epoch,
 }
-
-/// Entity ids of items in snapshots: an item's id with this bit set.
-pub const ITEM_ENTITY_BIT: u64 = 1 << 56;
