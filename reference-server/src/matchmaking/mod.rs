@@ -45,6 +45,7 @@ pub mod matchmaker;
 pub mod parties;
 pub mod pool;
 pub mod queue;
+pub mod service;
 pub mod split;
 
 #[cfg(test)]
