@@ -3,6 +3,7 @@
 //! The keys are a promise to whoever reads the file: a test pins them. Every figure is measured;
 //! one that nothing measures does not stand here.
 
+use core::fmt;
 use std::io;
 use std::path::Path;
 
@@ -115,6 +116,56 @@ pub struct PersistenceReport {
     pub items_created: u64,
     /// Items found in the database at the end.
     pub items_present: u64,
+}
+
+impl fmt::Display for Report {
+    /// The figures for people, a line a subject.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (matches, handoff, tick) = (&self.matchmaking, &self.handoff, &self.tick);
+        let (network, items) = (&self.network, &self.persistence);
+        writeln!(f, "{:.0} s, {} bots, {} errors", self.seconds, self.bots, self.errors)?;
+        writeln!(
+            f,
+            "matchmaking  {} tickets, {} matches, wait p50 {:.0} ms, p99 {:.0} ms",
+            matches.tickets, matches.matches, matches.wait_ms_p50, matches.wait_ms_p99
+        )?;
+        writeln!(
+            f,
+            "handoff      {} of {} committed, {} aborted, gap {} ticks at most",
+            handoff.committed, handoff.started, handoff.aborted, handoff.gap_ticks_max
+        )?;
+        writeln!(
+            f,
+            "lost         {} inputs, {} entities; doubled {} inputs, {} entities",
+            handoff.inputs_lost,
+            handoff.entities_lost,
+            handoff.inputs_duplicated,
+            handoff.entities_duplicated
+        )?;
+        writeln!(
+            f,
+            "tick         {:.1} Hz, p50 {} us, p99 {} us, {} overruns",
+            tick.hz, tick.p50_us, tick.p99_us, tick.overruns
+        )?;
+        writeln!(
+            f,
+            "network      {:.0} B/s down and {:.0} B/s up a client, rtt p50 {:.1} ms, p99 {:.1} ms",
+            network.down_bytes_per_client_s,
+            network.up_bytes_per_client_s,
+            network.rtt_ms_p50,
+            network.rtt_ms_p99
+        )?;
+        writeln!(
+            f,
+            "prediction   {:.2} corrections a client and minute, {:.2} m at most",
+            self.prediction.corrections_per_min, self.prediction.correction_max_m
+        )?;
+        write!(
+            f,
+            "persistence  {} events, {} trades, {} of {} items present",
+            items.events, items.trades_committed, items.items_present, items.items_created
+        )
+    }
 }
 
 impl Report {
