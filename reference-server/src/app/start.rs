@@ -24,13 +24,13 @@ use crate::app::audit::Report;
 use crate::app::directory::Directory;
 use crate::app::links::{Mail, Mailbox, Post};
 use crate::app::match_audit::MatchAuditor;
-use crate::app::wiring::{Waiting, Wires};
+use crate::app::wiring::{ToMatchmaking, Waiting, Wires};
 use crate::app::zone_host::{Happening, ZoneHost};
 use crate::app::{App, Audit, Tasks};
 use crate::bus::{Bus, Subject, SubscribeError};
 use crate::gateway::admission::Rate;
 use crate::gateway::config::{GatewayConfig, Limits, PasswordConfig};
-use crate::gateway::service::Gateway;
+use crate::gateway::service::{Gateway, GatewayHandle};
 use crate::handoff::Handoff;
 use crate::ids::{Incarnation, ZoneId};
 use crate::matchmaking::matchmaker::Matchmaker;
@@ -49,6 +49,11 @@ const ITEMS_A_ZONE: u32 = 12;
 const START_AFTER: Duration = Duration::from_millis(300);
 /// Inputs that wait for the matchmaker, and outputs that wait for the wiring.
 const QUEUE_MAX: usize = 1_024;
+/// Reports that wait for the auditor: half a minute of a large world. One that finds no room is an
+/// error of the run, because the auditor would see a gap.
+const REPORTS_MAX: usize = 65_536;
+/// Happenings that wait for the wiring. One that finds no room is an error of the run.
+const HAPPENINGS_MAX: usize = 65_536;
 /// The ledger's file in the data directory.
 const LEDGER_FILE: &str = "ledger.sqlite";
 
@@ -124,8 +129,8 @@ struct Ground<G: Game> {
     post: Post,
     ledger: Ledger,
     status: Arc<Status>,
-    reports: mpsc::UnboundedSender<Report>,
-    happenings: mpsc::UnboundedSender<Happening>,
+    reports: mpsc::Sender<Report>,
+    happenings: mpsc::Sender<Happening>,
 }
 
 impl App {
@@ -146,80 +151,44 @@ impl App {
         let layout = Layout::new(settings.world_rows, settings.world_cols, ZONE_EDGE)?;
         let mut entropy = system_entropy();
         let clock = Clock::start();
-        let ledger = open_ledger(settings).await?;
         let (post, mailboxes) = Post::new(layout.zones());
-        let (reports, reports_in) = mpsc::unbounded_channel();
-        let (happenings, happenings_in) = mpsc::unbounded_channel();
+        let (reports, reports_in) = mpsc::channel(REPORTS_MAX);
+        let (happenings, happenings_in) = mpsc::channel(HAPPENINGS_MAX);
         let ground = Ground {
             epoch: clock.now() + START_AFTER,
             endpoint: endpoint_config(&game, settings, &clock)?,
-            game: game.clone(),
+            game,
             layout,
             clock,
             master: entropy.bytes(),
             secret: SecretKey::generate(&mut entropy),
-            post: post.clone(),
-            ledger: ledger.clone(),
-            status: Arc::clone(&status),
+            post,
+            ledger: open_ledger(settings).await?,
+            status,
             reports,
             happenings,
         };
-        let started = start_zones(&ground, settings, mailboxes, &mut entropy).await?;
-        let epoch = ground.epoch;
-        drop(ground);
-
-        let (outputs, outputs_in) = mpsc::channel(QUEUE_MAX);
-        let gateway = Gateway::start(&gateway_config(settings), outputs)?;
-        let (matchmaking, match_inputs) = mpsc::channel(QUEUE_MAX);
-        let (match_outputs, match_outputs_in) = mpsc::unbounded_channel();
-        let matchmaker = Matchmaker::new(queue, entropy.fork())?;
-        let bus = Bus::local(entropy.next_u64());
-        let events = bus.subscribe_group("store", Subject::Events)?;
-        let match_audit = Arc::new(Mutex::new(MatchAuditor::default()));
-        let wires = Wires {
-            directory: Directory {
-                game,
-                layout,
-                doors: Arc::new(started.doors),
-                ledger: ledger.clone(),
-                clock,
-                entropy: Arc::new(Mutex::new(entropy.fork())),
-            },
-            ledger: ledger.clone(),
-            bus: bus.clone(),
-            clock,
-            status: Arc::clone(&status),
-            gateway: gateway.inputs.clone(),
-            waiting: Arc::new(Mutex::new(Waiting::default())),
-            match_audit: Arc::clone(&match_audit),
-        };
-        let audit = Arc::new(Mutex::new(Audit::new()));
-        let tasks = Tasks {
-            matchmaker: spawn_matchmaker(matchmaker, clock, match_inputs, match_outputs),
-            arrows: vec![
-                tokio::spawn(wires.clone().run_gateway(outputs_in, matchmaking.clone())),
-                tokio::spawn(wires.clone().run_world(happenings_in, matchmaking.clone())),
-                tokio::spawn(wires.clone().run_matchmaking(match_outputs_in)),
-                tokio::spawn(run_audit(Arc::clone(&audit), reports_in)),
-            ],
-            store: tokio::spawn(wires.run_store(events)),
-        };
-        let admin = Admin::start(settings.admin_address, Arc::clone(&status)).await?;
-        status.set_ready(true);
-        tracing::info!(gateway = %gateway.address, zones = layout.zones().count(), "players may come");
+        let zones = start_zones(&ground, settings, mailboxes, &mut entropy).await?;
+        let ears = Ears { reports: reports_in, happenings: happenings_in };
+        let Fabric { gateway, matchmaking, bus, tasks, audit, match_audit } =
+            weave(&ground, zones.doors, ears, settings, queue, &mut entropy)?;
+        let admin = Admin::start(settings.admin_address, Arc::clone(&ground.status)).await?;
+        ground.status.set_ready(true);
+        let count = layout.zones().count();
+        tracing::info!(gateway = %gateway.address, zones = count, "players may come");
         Ok(Self {
-            status,
+            status: ground.status,
             clock,
             layout,
-            epoch,
+            epoch: ground.epoch,
             gateway,
             admin,
-            ledger,
+            ledger: ground.ledger,
             bus,
-            post,
+            post: ground.post,
             matchmaking,
-            zone_addresses: started.addresses,
-            zones: started.threads,
+            zone_addresses: zones.addresses,
+            zones: zones.threads,
             tasks,
             audit,
             match_audit,
@@ -227,7 +196,71 @@ impl App {
     }
 }
 
-async fn run_audit(audit: Arc<Mutex<Audit>>, mut reports: mpsc::UnboundedReceiver<Report>) {
+/// Where what zones tell comes out.
+struct Ears {
+    reports: mpsc::Receiver<Report>,
+    happenings: mpsc::Receiver<Happening>,
+}
+
+/// What runs beside the zones.
+struct Fabric {
+    gateway: GatewayHandle,
+    matchmaking: ToMatchmaking,
+    bus: Bus,
+    tasks: Tasks,
+    audit: Arc<Mutex<Audit>>,
+    match_audit: Arc<Mutex<MatchAuditor>>,
+}
+
+/// Starts gateway, matchmaker, bus and auditors, and wires them to each other and to the zones.
+fn weave<G: Game>(
+    ground: &Ground<G>,
+    doors: BTreeMap<ZoneId, (Door, Incarnation)>,
+    ears: Ears,
+    settings: &Settings,
+    queue: QueueConfig,
+    entropy: &mut Entropy,
+) -> Result<Fabric, StartError> {
+    let (outputs, outputs_in) = mpsc::channel(QUEUE_MAX);
+    let gateway = Gateway::start(&gateway_config(settings), outputs)?;
+    let (matchmaking, match_inputs) = mpsc::channel(QUEUE_MAX);
+    let (match_outputs, match_outputs_in) = mpsc::unbounded_channel();
+    let matchmaker = Matchmaker::new(queue, entropy.fork())?;
+    let bus = Bus::local(entropy.next_u64());
+    let events = bus.subscribe_group("store", Subject::Events)?;
+    let match_audit = Arc::new(Mutex::new(MatchAuditor::default()));
+    let audit = Arc::new(Mutex::new(Audit::new()));
+    let wires = Wires {
+        directory: Directory {
+            game: ground.game.clone(),
+            layout: ground.layout,
+            doors: Arc::new(doors),
+            ledger: ground.ledger.clone(),
+            clock: ground.clock,
+            entropy: Arc::new(Mutex::new(entropy.fork())),
+        },
+        ledger: ground.ledger.clone(),
+        bus: bus.clone(),
+        clock: ground.clock,
+        status: Arc::clone(&ground.status),
+        gateway: gateway.inputs.clone(),
+        waiting: Arc::new(Mutex::new(Waiting::default())),
+        match_audit: Arc::clone(&match_audit),
+    };
+    let tasks = Tasks {
+        matchmaker: spawn_matchmaker(matchmaker, ground.clock, match_inputs, match_outputs),
+        arrows: vec![
+            tokio::spawn(wires.clone().run_gateway(outputs_in, matchmaking.clone())),
+            tokio::spawn(wires.clone().run_world(ears.happenings, matchmaking.clone())),
+            tokio::spawn(wires.clone().run_matchmaking(match_outputs_in)),
+            tokio::spawn(run_audit(Arc::clone(&audit), ears.reports)),
+        ],
+        store: tokio::spawn(wires.run_store(events)),
+    };
+    Ok(Fabric { gateway, matchmaking, bus, tasks, audit, match_audit })
+}
+
+async fn run_audit(audit: Arc<Mutex<Audit>>, mut reports: mpsc::Receiver<Report>) {
     let mut batch = Vec::new();
     while reports.recv_many(&mut batch, 1_024).await > 0 {
         let mut audit = audit.lock().unwrap_or_else(PoisonError::into_inner);

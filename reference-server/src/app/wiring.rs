@@ -288,7 +288,7 @@ impl<G: Game> Wires<G> {
     /// Tells the matchmaker of hits, and the bus of what is to be remembered.
     pub(crate) async fn run_world(
         self,
-        mut happenings: mpsc::UnboundedReceiver<Happening>,
+        mut happenings: mpsc::Receiver<Happening>,
         matchmaking: ToMatchmaking,
     ) {
         while let Some(happening) = happenings.recv().await {

@@ -54,8 +54,8 @@ pub(crate) struct ZoneHost<G: Game> {
     pub(crate) ledger: Ledger,
     pub(crate) incarnation: Incarnation,
     pub(crate) status: Arc<Status>,
-    pub(crate) reports: mpsc::UnboundedSender<Report>,
-    pub(crate) happenings: mpsc::UnboundedSender<Happening>,
+    pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) happenings: mpsc::Sender<Happening>,
 }
 
 /// Something in a zone that the rest of the process may want to know.
@@ -119,7 +119,8 @@ impl<G: Game> Running<G> {
             Some(_) = self.calls.join_next() => {}
             turned = self.host.driver.turn() => {
                 if let Err(error) = turned {
-                    tracing::error!(zone = %self.host.zone.id(), %error, "the zone's socket failed");
+                    let zone = self.host.zone.id();
+                    tracing::error!(%zone, %error, "the zone's socket failed");
                     self.host.status.counters().errors.increment();
                 }
             }
@@ -442,13 +443,15 @@ impl<G: Game> Running<G> {
     }
 
     fn happen(&self, happening: Happening) {
-        // Nobody listens any more only when the process ends.
-        let _ = self.host.happenings.send(happening);
+        if self.host.happenings.try_send(happening).is_err() {
+            self.host.status.counters().errors.increment();
+        }
     }
 
     fn report(&self, report: Report) {
-        // Nobody listens any more only when the process ends.
-        let _ = self.host.reports.send(report);
+        if self.host.reports.try_send(report).is_err() {
+            self.host.status.counters().errors.increment();
+        }
     }
 
     fn unix_s(&self, now: Instant) -> u64 {

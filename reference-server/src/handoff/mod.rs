@@ -13,7 +13,8 @@
 //!     a ghost         ──Committed{e+1}────────────────────▶ activates: tick k+1 on
 //! ```
 //!
-//! [`Handoff`] is one zone's part in all of it, as source ([`source`]) and as target ([`target`]).
+//! [`Handoff`] is one zone's part in all of it, as source (`source.rs`) and as target
+//! (`target.rs`).
 //! It is pure: [`Handoff::handle`], [`Handoff::handle_timeout`], [`Handoff::poll_output`].
 //!
 //! # Invariants
