@@ -26,11 +26,10 @@ const SERVE_EXAMPLES: &str = "Examples:
 Ctrl-C or SIGTERM drains: nobody new is let in, characters are stored, then it ends.";
 
 fn command() -> Command {
-    let demo = DemoOptions::augment_args(
-        Command::new("demo")
-            .about("A living world in one process: servers, bots, a live view")
-            .after_help(EXAMPLES),
-    );
+    // The words for people come last: the derive brings its own, from the type's documentation.
+    let demo = DemoOptions::augment_args(Command::new("demo"))
+        .about("A living world in one process: servers, bots, a live view")
+        .after_help(EXAMPLES);
     let settings = Arg::new("settings")
         .long("settings")
         .value_name("FILE")
