@@ -79,6 +79,10 @@ pub async fn run_with(
     let app = App::start(game.clone(), &settings, queue(), Arc::clone(&status)).await?;
 
     on_start(&app);
+    if mode != ViewMode::Terminal {
+        // The terminal view has a place for it.
+        eprintln!("world map: http://{}", app.admin_address());
+    }
 
     let view = View::start(
         Arc::clone(&status),
